@@ -1,0 +1,153 @@
+/** What crosses daemon.sock, and what `flywheel status --json` prints. Stable: `schema` rises when a field changes its meaning. */
+import type { Health } from "./attachment.ts";
+import type { Rung, SourceName } from "./candidate.ts";
+import type { Tool } from "./endpoint.ts";
+import type { ProfileState, SubstrateMode } from "./mode.ts";
+
+export const statusSchema = 1;
+/** The version of the socket's protocol; a client that meets another one says so instead of guessing. */
+export const apiVersion = 1;
+
+export interface AttachmentReport {
+  readonly state: "attached" | "unattached";
+  readonly endpoint: string | null;
+  readonly source: SourceName | null;
+  /** MagicDNS name of the node, or the Service, that the endpoint belongs to. */
+  readonly node: string | null;
+  /** ISO 8601, wall clock, of the last proof. */
+  readonly verifiedAt: string | null;
+  /** Seconds since the last proof, by the boot clock. */
+  readonly proofAgeS: number | null;
+  readonly latencyMs: number | null;
+  readonly health: Health;
+  /** Why not attached; null while attached. */
+  readonly reason: string | null;
+  readonly rung: Rung | null;
+  readonly next: string | null;
+  /** A first answer is still coming. */
+  readonly unsettled: boolean;
+}
+
+export interface BazelReport extends AttachmentReport {
+  readonly upload: boolean;
+  readonly digestFunctions: readonly string[] | null;
+  readonly updateEnabled: boolean | null;
+  /** Other URLs of the same endpoint. */
+  readonly aliases: readonly string[];
+  readonly instanceName: string | null;
+}
+
+export interface NixReport extends AttachmentReport {
+  readonly publicKey: string | null;
+  /** Whether the Nix daemon will honour the substituter; null while nobody has asked it. */
+  readonly trusted: boolean | null;
+  readonly storeDir: string | null;
+}
+
+export interface CandidateReport {
+  readonly endpoint: string;
+  readonly kind: Tool;
+  readonly source: SourceName;
+  readonly node: string | null;
+  readonly health: Health;
+  /** The rung that failed last; null where the last probe passed or none was made. */
+  readonly rung: Rung | null;
+  readonly reason: string | null;
+  readonly next: string | null;
+  readonly latencyMs: number | null;
+  readonly attached: boolean;
+}
+
+export interface RejectionReport {
+  readonly kind: Tool;
+  readonly source: SourceName;
+  readonly subject: string;
+  readonly reason: string;
+  readonly next: string | null;
+}
+
+export interface TailnetReport {
+  readonly name: string | null;
+  readonly magicDnsSuffix: string | null;
+  readonly trusted: boolean;
+  /** BackendState of `tailscale status --json`; null where no client answered. */
+  readonly backendState: string | null;
+  /** This node's MagicDNS name. */
+  readonly self: string | null;
+  readonly health: readonly string[];
+  /** Where it was read: the LocalAPI socket's path or `tailscale status --json`; and whether that is the system's own place. */
+  readonly via: string | null;
+  readonly systemSocket: boolean;
+  /** Why nothing is known of the tailnet. */
+  readonly reason: string | null;
+  readonly next: string | null;
+}
+
+export interface DaemonReport {
+  readonly pid: number;
+  readonly version: string;
+  /** ISO 8601. */
+  readonly startedAt: string;
+}
+
+export interface EscapesReport {
+  /** Since midnight, local time. */
+  readonly today: number;
+  readonly last: { readonly at: string; readonly reason: string; readonly command: string } | null;
+}
+
+export interface StatusReport {
+  readonly schema: typeof statusSchema;
+  readonly mode: SubstrateMode;
+  readonly profileState: ProfileState;
+  readonly profile: string;
+  readonly detached: boolean;
+  readonly bazel: BazelReport;
+  readonly nix: NixReport;
+  readonly tailnet: TailnetReport;
+  readonly candidates: readonly CandidateReport[];
+  readonly rejections: readonly RejectionReport[];
+  /** null: no daemon is running. */
+  readonly daemon: DaemonReport | null;
+  readonly escapes: EscapesReport;
+}
+
+/** GET /v1/hello */
+export interface Hello {
+  readonly api: number;
+  readonly pid: number;
+  readonly version: string;
+  readonly startedAt: string;
+}
+
+/** POST /v1/attach */
+export interface AttachRequest {
+  readonly profile: string;
+  readonly kind: Tool;
+  readonly endpoint: string;
+  /** Both of the fleet's markers stood in the environment of whoever asked. */
+  readonly localProof: boolean;
+}
+
+/** POST /v1/probe: judges one endpoint for one invocation; it never becomes the shared attachment. */
+export interface ProbeRequest {
+  readonly profile: string;
+  readonly kind: Tool;
+  readonly endpoint: string;
+  readonly localProof: boolean;
+}
+
+export type ProbeReport =
+  | { readonly ok: true; readonly endpoint: string; readonly latencyMs: number }
+  | { readonly ok: false; readonly endpoint: string; readonly rung: Rung; readonly reason: string; readonly next: string | null };
+
+/** What the API answers with a 4xx or 5xx status. */
+export interface ApiFault {
+  readonly error: { readonly code: string; readonly message: string; readonly next: string | null };
+}
+
+/** What a daemon that is being started tells its parent on the handshake pipe, one JSON line. */
+export type StartResult =
+  | { readonly result: "started"; readonly pid: number }
+  | { readonly result: "already-running"; readonly pid: number }
+  | { readonly result: "failed"; readonly code: string; readonly message: string; readonly next: string | null };

@@ -1,0 +1,41 @@
+/**
+ * The one error class. `code` is stable and for machines; `message` is one line in the user's words;
+ * `next` is what to type or do next. What went wrong beneath is `cause`.
+ */
+export type ErrorCode =
+  | "usage"
+  | "config-invalid"
+  | "endpoint-invalid"
+  | "runtime-directory-unsafe"
+  | "state-directory-unusable"
+  | "daemon-unreachable"
+  | "daemon-start-failed"
+  | "tailnet-unreachable"
+  | "tailnet-denied"
+  | "tool-not-found"
+  | "not-attached"
+  | "not-trusted"
+  | "refused"
+  | "manifest-invalid"
+  | "env-file-invalid"
+  | "protocol"
+  | "internal";
+
+export class FlywheelError extends Error {
+  override readonly name = "FlywheelError";
+  readonly code: ErrorCode;
+  /** The next step, as a command or a short sentence; absent where there is none. */
+  readonly next: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: { next?: string; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.next = options.next;
+  }
+}
+
+/** The message of anything that was thrown, on one line. */
+export function messageOf(thrown: unknown): string {
+  const text = thrown instanceof Error ? thrown.message : String(thrown);
+  return text.replaceAll(/\s+/g, " ").trim();
+}

@@ -1,0 +1,50 @@
+/** Where everything lives, worked out from an environment alone; no I/O. */
+import type { Tool } from "./endpoint.ts";
+
+export interface Paths {
+  /** `config.toml`, `profiles/<name>.toml`, `trust.json`. */
+  readonly config: string;
+  /** Journal, log, persisted operator candidates, cached verdicts. */
+  readonly state: string;
+  /** The published attachment and the socket; 0700 and the user's own. */
+  readonly runtime: string;
+}
+
+/** What the paths depend on: the names are the XDG Base Directory Specification's, and ours. */
+export type PathEnvironment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * @param env an environment; only HOME, XDG_* and GF_*_DIR are read
+ * @param home the user's home where HOME is not set (os.homedir())
+ */
+export function pathsFrom(env: PathEnvironment, home: string): Paths {
+  const base = absolute(env["HOME"]) ?? home;
+  const config = absolute(env["GF_CONFIG_DIR"]) ?? `${absolute(env["XDG_CONFIG_HOME"]) ?? `${base}/.config`}/gloriousflywheel`;
+  // The fallback of the runtime directory is not under XDG_STATE_HOME, so that sh finds it from HOME alone.
+  const state = absolute(env["GF_STATE_DIR"]) ?? `${absolute(env["XDG_STATE_HOME"]) ?? `${base}/.local/state`}/gloriousflywheel`;
+  const xdgRuntime = absolute(env["XDG_RUNTIME_DIR"]);
+  const runtime =
+    absolute(env["GF_RUNTIME_DIR"]) ??
+    (xdgRuntime === undefined ? `${base}/.local/state/gloriousflywheel/run` : `${xdgRuntime}/gloriousflywheel`);
+  return { config, state, runtime };
+}
+
+export function socketPath(paths: Paths): string {
+  return `${paths.runtime}/daemon.sock`;
+}
+
+export function attachmentPath(paths: Paths, profile: string, kind: Tool): string {
+  return `${paths.runtime}/attachment/${profile}/${kind}`;
+}
+
+export function spoolPath(paths: Paths): string {
+  return `${paths.state}/journal/spool.jsonl`;
+}
+
+export function logPath(paths: Paths): string {
+  return `${paths.state}/daemon.log`;
+}
+
+function absolute(path: string | undefined): string | undefined {
+  return path?.startsWith("/") === true ? path.replace(/(?<=.)\/+$/, "") : undefined;
+}

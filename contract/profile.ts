@@ -1,0 +1,189 @@
+/**
+ * A profile: everything about one organisation's fleet that is not code. The built-in one holds
+ * GloriousFlywheel's coordinates; another organisation writes a TOML file of the same shape.
+ */
+import * as v from "valibot";
+
+const hostName = v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, "expected a lower-case host name"));
+const tag = v.pipe(v.string(), v.regex(/^tag:[a-zA-Z][a-zA-Z0-9-]*$/, "expected a Tailscale tag such as tag:bazel-cache"));
+const serviceName = v.pipe(
+  v.string(),
+  v.regex(/^svc:[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, "expected a Tailscale Service name such as svc:bazel-cache"),
+);
+const port = v.pipe(v.number(), v.integer("expected a port number"), v.minValue(1), v.maxValue(65_535));
+const pattern = v.pipe(
+  v.string(),
+  v.check((text) => {
+    try {
+      new RegExp(text);
+      return true;
+    } catch {
+      return false;
+    }
+  }, "expected a regular expression"),
+);
+const nixKey = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9._-]+:[A-Za-z0-9+/]{43}=$/, "expected a Nix public key: <name>:<base64 of 32 bytes>"),
+);
+const cacheName = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9._-]*$/, "expected a cache name"));
+
+export const profileSchema = v.strictObject({
+  /** Take what is not said here from this profile. Only the built-in one can be named. */
+  extends: v.optional(v.literal("gloriousflywheel")),
+  tailnet: v.optional(
+    v.strictObject({
+      /** CurrentTailnet.Name as `tailscale status --json` shows it. */
+      name: v.optional(v.string()),
+      /** CurrentTailnet.MagicDNSSuffix. */
+      magic_dns_suffix: v.optional(hostName),
+    }),
+  ),
+  bazel: v.optional(
+    v.strictObject({
+      service: v.optional(serviceName),
+      tag: v.optional(tag),
+      grpc_ports: v.optional(v.array(port)),
+      http_ports: v.optional(v.array(port)),
+      upload: v.optional(v.boolean()),
+      instance_name: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9._/-]*$/, "expected an instance name"))),
+    }),
+  ),
+  nix: v.optional(
+    v.strictObject({
+      service: v.optional(serviceName),
+      tag: v.optional(tag),
+      https_ports: v.optional(v.array(port)),
+      http_ports: v.optional(v.array(port)),
+      cache: v.optional(cacheName),
+      public_key: v.optional(nixKey),
+      /** The public address of the shared cache, tried as an operator candidate. */
+      substituter: v.optional(v.string()),
+    }),
+  ),
+  cluster: v.optional(
+    v.strictObject({
+      enabled: v.optional(v.boolean()),
+      /** In-cluster endpoints, by name. */
+      bazel: v.optional(v.array(v.string())),
+      nix: v.optional(v.array(v.string())),
+    }),
+  ),
+  contract: v.optional(
+    v.strictObject({
+      /** Regular expressions: an endpoint that matches one names a place that no longer exists. */
+      stale: v.optional(v.array(pattern)),
+      /** Regular expressions: at least one runner label must match one under --strict. */
+      runner_labels: v.optional(v.array(pattern)),
+    }),
+  ),
+});
+
+export type ProfileFile = v.InferOutput<typeof profileSchema>;
+
+export interface Profile {
+  readonly name: string;
+  readonly tailnet: { readonly name: string | undefined; readonly magicDnsSuffix: string | undefined };
+  readonly bazel: {
+    readonly service: string;
+    readonly tag: string;
+    readonly grpcPorts: readonly number[];
+    readonly httpPorts: readonly number[];
+    readonly upload: boolean;
+    readonly instanceName: string | undefined;
+  };
+  readonly nix: {
+    readonly service: string;
+    readonly tag: string;
+    readonly httpsPorts: readonly number[];
+    readonly httpPorts: readonly number[];
+    readonly cache: string;
+    readonly publicKey: string | undefined;
+    readonly substituter: string | undefined;
+  };
+  readonly cluster: { readonly enabled: boolean; readonly bazel: readonly string[]; readonly nix: readonly string[] };
+  readonly contract: { readonly stale: readonly string[]; readonly runnerLabels: readonly string[] };
+}
+
+/** What a profile has that says nothing: the conventions, and no organisation's names, keys or tailnet. */
+const conventions: Omit<Profile, "name"> = {
+  tailnet: { name: undefined, magicDnsSuffix: undefined },
+  bazel: {
+    service: "svc:bazel-cache",
+    tag: "tag:bazel-cache",
+    grpcPorts: [9092],
+    httpPorts: [8080],
+    upload: false,
+    instanceName: undefined,
+  },
+  nix: {
+    service: "svc:nix-cache",
+    tag: "tag:nix-cache",
+    httpsPorts: [443],
+    httpPorts: [80, 8080],
+    cache: "main",
+    publicKey: undefined,
+    substituter: undefined,
+  },
+  cluster: { enabled: false, bazel: [], nix: [] },
+  contract: { stale: [], runnerLabels: ["^[a-z0-9][a-z0-9-]*-(nix|nix-heavy|nix-kvm|nix-gpu|docker|dind)$"] },
+};
+
+/** GloriousFlywheel's own coordinates, from the fleet's public repositories (facts of 2026). */
+export const gloriousflywheel: Profile = {
+  ...conventions,
+  name: "gloriousflywheel",
+  tailnet: { name: undefined, magicDnsSuffix: "taila4c78d.ts.net" },
+  nix: {
+    ...conventions.nix,
+    publicKey: "main:eaUydxuDu7xBoy5cCo3MdknYAkVyTIASQ7DGuwxa+XA=",
+    substituter: "https://nix-cache.tinyland.dev/main",
+  },
+  cluster: {
+    enabled: false,
+    bazel: ["grpc://bazel-cache.nix-cache.svc.cluster.local:9092"],
+    nix: ["http://attic.nix-cache.svc.cluster.local/main"],
+  },
+  contract: {
+    ...conventions.contract,
+    stale: ["attic-cache-dev", "fuzzy-dev", "attic\\.dev-cluster", "attic\\.tinyland", "dev-cluster", "attic-api\\.nix-cache"],
+  },
+};
+
+/** Fills a parsed profile file up from the profile that it extends, or from the conventions alone. */
+export function resolveProfile(name: string, file: ProfileFile): Profile {
+  const base = file.extends === undefined ? conventions : gloriousflywheel;
+  return {
+    name,
+    tailnet: {
+      name: file.tailnet?.name ?? base.tailnet.name,
+      magicDnsSuffix: file.tailnet?.magic_dns_suffix ?? base.tailnet.magicDnsSuffix,
+    },
+    bazel: {
+      service: file.bazel?.service ?? base.bazel.service,
+      tag: file.bazel?.tag ?? base.bazel.tag,
+      grpcPorts: file.bazel?.grpc_ports ?? base.bazel.grpcPorts,
+      httpPorts: file.bazel?.http_ports ?? base.bazel.httpPorts,
+      upload: file.bazel?.upload ?? base.bazel.upload,
+      instanceName: file.bazel?.instance_name ?? base.bazel.instanceName,
+    },
+    nix: {
+      service: file.nix?.service ?? base.nix.service,
+      tag: file.nix?.tag ?? base.nix.tag,
+      httpsPorts: file.nix?.https_ports ?? base.nix.httpsPorts,
+      httpPorts: file.nix?.http_ports ?? base.nix.httpPorts,
+      cache: file.nix?.cache ?? base.nix.cache,
+      publicKey: file.nix?.public_key ?? base.nix.publicKey,
+      substituter: file.nix?.substituter ?? base.nix.substituter,
+    },
+    cluster: {
+      enabled: file.cluster?.enabled ?? base.cluster.enabled,
+      bazel: file.cluster?.bazel ?? base.cluster.bazel,
+      nix: file.cluster?.nix ?? base.cluster.nix,
+    },
+    contract: {
+      stale: file.contract?.stale ?? base.contract.stale,
+      runnerLabels: file.contract?.runner_labels ?? base.contract.runnerLabels,
+    },
+  };
+}
