@@ -1,0 +1,153 @@
+/**
+ * What the slow path makes of an argument list: everything that the fast path does, and what it left
+ * unclear. Where even this cannot tell, it says which words are to blame and how to write them.
+ */
+import {
+  bazeliskModes,
+  booleanOptions,
+  type CommandClass,
+  cacheOptions,
+  commandClasses,
+  mostArgumentsToMove,
+  nullaryStartupOptions,
+  shortBooleanOptions,
+  unaryOptions,
+  unaryStartupOptions,
+} from "./commands.ts";
+
+/** One option about the cache, as the user wrote it; `value` is undefined for a bare boolean. */
+export interface CacheOption {
+  readonly name: string;
+  readonly negated: boolean;
+  readonly value: string | undefined;
+}
+
+export type CommandLine =
+  /** Nothing to guard: light, medium, or what every Bazel rejects by itself. */
+  | { readonly kind: "pass"; readonly command: string; readonly class: Exclude<CommandClass, "heavy">; readonly why: string }
+  /** Flags go before argument number `at`. */
+  | { readonly kind: "heavy"; readonly command: string; readonly at: number; readonly cacheOptions: readonly CacheOption[] }
+  | { readonly kind: "unreadable"; readonly command: string; readonly message: string; readonly next: string };
+
+const unaryStartup = new Set(unaryStartupOptions.map((name) => `--${name}`));
+const nullaryStartup = new Set(nullaryStartupOptions.flatMap((name) => [`--${name}`, `--no${name}`]));
+const alone = new Set([...shortBooleanOptions, ...booleanOptions.flatMap((name) => [`--${name}`, `--no${name}`])]);
+const takesNext = new Set(unaryOptions);
+
+/** @param args the words after the tool's name */
+export function readCommandLine(args: readonly string[]): CommandLine {
+  let index = 0;
+  if (bazeliskModes.includes(args[0] ?? "") || args[0]?.startsWith("--bisect=") === true) index = 1;
+  while (index < args.length) {
+    const word = args[index] ?? "";
+    const known = classOf(word);
+    if (known === "heavy") return readHeavy(args, index);
+    if (known !== undefined) return { kind: "pass", command: word, class: known, why: `${word === "" ? "help" : word} is ${known}` };
+    if (unaryStartup.has(word)) index += 2;
+    else if (nullaryStartup.has(word) || (word.startsWith("--") && word.includes("="))) index += 1;
+    else if (word === "--" || /^-[^-]/.test(word) || word === "-") {
+      return { kind: "pass", command: "", class: "light", why: `Bazel takes no ${word} before its command` };
+    } else if (word.startsWith("--")) {
+      const step = unknownStartupOption(args, index);
+      if (step === undefined) {
+        return {
+          kind: "unreadable",
+          command: "",
+          message: `cannot tell whether the startup option ${word} takes a value`,
+          next: `write ${word}=VALUE if it takes one, or put it before another startup option`,
+        };
+      }
+      index += step;
+    } else {
+      return readHeavy(args, index);
+    }
+  }
+  return { kind: "pass", command: "", class: "light", why: "there is no command" };
+}
+
+function classOf(word: string): CommandClass | undefined {
+  return Object.hasOwn(commandClasses, word) ? commandClasses[word] : undefined;
+}
+
+/** How many words an unknown startup option takes, judged by where a command of Bazel's then stands; undefined: both could be. */
+function unknownStartupOption(args: readonly string[], index: number): 1 | 2 | undefined {
+  const follows = (at: number): boolean => {
+    const word = args[at];
+    return word === undefined || word.startsWith("--") || classOf(word) !== undefined;
+  };
+  const asNullary = follows(index + 1);
+  const asUnary = follows(index + 2) && args[index + 1] !== undefined;
+  if (asNullary && asUnary) {
+    // `--new --batch build`: an option's value hardly ever looks like an option; `--new build test` stays open.
+    return args[index + 1]?.startsWith("--") === true ? 1 : args[index + 2] === undefined ? 1 : undefined;
+  }
+  if (asNullary) return 1;
+  return asUnary ? 2 : undefined;
+}
+
+function readHeavy(args: readonly string[], commandIndex: number): CommandLine {
+  const command = args[commandIndex] ?? "";
+  const found: CacheOption[] = [];
+  let executes = true;
+  // The option, of unknown arity, that the word before may be: only then is a `--` or the end unclear.
+  let open: string | undefined;
+  let at = args.length;
+  for (let index = commandIndex + 1; index < args.length; index += 1) {
+    const word = args[index] ?? "";
+    if (word === "--") {
+      at = index;
+      break;
+    }
+    const option = cacheOption(word);
+    if (option !== undefined) {
+      const separate = option.value === undefined && takesValue(option);
+      found.push(separate ? { ...option, value: args[index + 1] ?? "" } : option);
+      if (separate) index += 1;
+      open = undefined;
+      continue;
+    }
+    if (takesNext.has(word)) {
+      index += 1;
+      open = index < args.length ? undefined : word;
+      continue;
+    }
+    executes = afterBuildFlag(word, executes);
+    open = word.startsWith("-") && !word.includes("=") && !alone.has(word) ? word : undefined;
+  }
+  if (!executes) return { kind: "pass", command, class: "medium", why: `${command} executes nothing with these options` };
+  if (open === undefined && (at === args.length || at <= mostArgumentsToMove)) return { kind: "heavy", command, at, cacheOptions: found };
+  // Right behind the command nothing swallows a flag, and no rc file beats it; but a later --config or cache option would.
+  const later = args.slice(commandIndex + 1).find((word) => /^--(?:config(?:=|$)|.*remote)/.test(word));
+  if (later === undefined) return { kind: "heavy", command, at: commandIndex + 1, cacheOptions: found };
+  return open === undefined
+    ? {
+        kind: "unreadable",
+        command,
+        message: `more than ${mostArgumentsToMove} arguments stand before -- together with ${later}`,
+        next: "name the targets in a file, with --target_pattern_file",
+      }
+    : {
+        kind: "unreadable",
+        command,
+        message: `cannot tell whether ${open} takes a value`,
+        next: `write ${open}=VALUE if it takes one, or put it before another option`,
+      };
+}
+
+function cacheOption(word: string): CacheOption | undefined {
+  const match = /^--(no)?([a-z_]+)(?:=(.*))?$/s.exec(word);
+  const name = match?.[2];
+  if (match === null || name === undefined || !cacheOptions.includes(name)) return undefined;
+  return { name, negated: match[1] !== undefined, value: match[3] };
+}
+
+function takesValue(option: CacheOption): boolean {
+  return !option.negated && option.name !== "remote_accept_cached" && option.name !== "remote_upload_local_results";
+}
+
+/** `--nobuild` and `--noanalyze` and their other spellings: the last one wins (tried on 4.2.3). */
+function afterBuildFlag(word: string, executes: boolean): boolean {
+  if (/^--no(?:build|analyze)$|^--(?:build|analyze)=(?:0|no|false|n|f)$/.test(word)) return false;
+  if (/^--(?:build|analyze)(?:=(?:1|yes|true|y|t))?$/.test(word)) return true;
+  return executes;
+}

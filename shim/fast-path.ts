@@ -1,0 +1,397 @@
+/**
+ * The fast path: one POSIX sh script for each guarded name, generated from contract/'s tables. It starts no
+ * Node and, where there is /proc, forks nothing. It runs what it knows to be light, attaches what it knows
+ * to be attachable, and hands everything else to the slow path (`flywheel guard`), whose plan it carries out:
+ * so the tool always gets the very bytes of argv and environment that sh got.
+ *
+ * Rules of the house: every variable is `_gf_…` and never exported; no value read from a file or the
+ * environment is used before `case` has matched it; no arithmetic on such a value (bash as sh executes a
+ * command substitution inside one); explicit character lists, since ranges follow the locale.
+ */
+import {
+  bazeliskModes,
+  booleanOptions,
+  cacheOptions,
+  commandClasses,
+  mostArgumentsToMove,
+  nullaryStartupOptions,
+  shortBooleanOptions,
+  unaryStartupOptions,
+} from "../contract/bazel/commands.ts";
+import { lease, mostAliases, publishedVersion } from "../contract/published.ts";
+import { planVersion } from "./plan.ts";
+
+/** The file that marks a directory as a shim's own: the whole directory is taken off the tool's PATH. */
+export const markerFile = ".flywheel-shim";
+
+/** The names that get a script each. */
+export const bazelNames = ["bazel", "bazelisk"] as const;
+export type BazelName = (typeof bazelNames)[number];
+
+/** The variable that names the real tool where PATH does not lead to it. */
+export function realToolVariable(name: BazelName): string {
+  return `GF_REAL_${name.toUpperCase()}`;
+}
+
+/** The keys of the attachment file, each once, and the sh variable that takes its value. */
+const publishedKeys = [
+  ["kind", "_gf_kind"],
+  ["profile", "_gf_who"],
+  ["state", "_gf_is"],
+  ["mode", "_gf_mode"],
+  ["endpoint", "_gf_endpoint"],
+  ["verified", "_gf_verified"],
+  ["valid-until", "_gf_until"],
+  ["clock", "_gf_clock"],
+  ["boot-id", "_gf_boot"],
+  ["pid", "_gf_pid"],
+  ["upload", "_gf_may"],
+  ["slow", "_gf_slowly"],
+  ["reason", "_gf_reason"],
+] as const;
+
+const lower = "abcdefghijklmnopqrstuvwxyz";
+const digit = "0123456789";
+const urlCharacters = `${lower}ABCDEFGHIJKLMNOPQRSTUVWXYZ${digit}.:/_~[]-`;
+
+/** A `case` pattern that matches any of the words, literally. */
+function anyOf(words: Iterable<string>): string {
+  return [...words].map((word) => (word === "" ? "''" : /^[A-Za-z0-9_=-]+$/.test(word) ? word : `'${word}'`)).join(" | ");
+}
+
+function withNo(names: readonly string[]): string[] {
+  return names.flatMap((name) => [`--${name}`, `--no${name}`]);
+}
+
+function commandsThat(test: (commandClass: string) => boolean): string[] {
+  return Object.entries(commandClasses)
+    .filter(([, commandClass]) => test(commandClass))
+    .map(([name]) => name);
+}
+
+/** The character class of everything but these: `]` must come first and `-` last inside brackets. */
+function not(characters: string): string {
+  const rest = characters.replaceAll(/[\]-]/g, "");
+  return `[!${characters.includes("]") ? "]" : ""}${rest}${characters.includes("-") ? "-" : ""}]`;
+}
+
+/** The whole text of the script for one name. */
+export function fastPath(name: BazelName): string {
+  const real = realToolVariable(name);
+  return `#!/bin/sh
+# ${name}, guarded: the fast path of the GloriousFlywheel companion. Generated; see shim/fast-path.ts.
+case $0 in
+*/*) _gf_here=\${0%/*} ;;
+*) _gf_here=. ;;
+esac
+if [ ! -e "$_gf_here/${markerFile}" ]; then
+  printf '%s\\n' "flywheel: $0 is a link to or a copy of a shim" '  next: put the directory that "flywheel shim path" prints first on PATH instead' >&2
+  exit 78
+fi
+# Ends a loop of shims that call each other by absolute path.
+case \${GF_SHIM_DEPTH-} in
+'') GF_SHIM_DEPTH=1 ;;
+[1234567]) GF_SHIM_DEPTH=$((GF_SHIM_DEPTH + 1)) ;;
+*)
+  printf '%s\\n' "flywheel: refused ${name}: shims call each other in a loop (GF_SHIM_DEPTH=8)" '  next: check ${real}, USE_BAZEL_VERSION and tools/bazel for a path that leads back to the shim' >&2
+  exit 78
+  ;;
+esac
+export GF_SHIM_DEPTH
+
+# The PATH that the tool would have had without us, and the tool on it.
+_gf_path= _gf_join= _gf_tool= _gf_list=\${PATH-}:
+while [ -n "$_gf_list" ]; do
+  _gf_dir=\${_gf_list%%:*}
+  _gf_list=\${_gf_list#*:}
+  if [ -e "\${_gf_dir:-.}/${markerFile}" ]; then continue; fi
+  _gf_path=$_gf_path$_gf_join$_gf_dir
+  _gf_join=:
+  if [ -z "$_gf_tool" ] && [ -x "\${_gf_dir:-.}/${name}" ] && [ -f "\${_gf_dir:-.}/${name}" ] && [ ! "\${_gf_dir:-.}/${name}" -ef "$0" ]; then
+    _gf_tool=\${_gf_dir:-.}/${name}
+  fi
+done
+case \${${real}-} in
+'') ;;
+/*)
+  _gf_tool=$${real}
+  if [ ! -x "$_gf_tool" ] || [ -d "$_gf_tool" ] || [ -e "\${_gf_tool%/*}/${markerFile}" ]; then
+    printf '%s\\n' "flywheel: ${real} names no program, or a shim: $_gf_tool" '  next: unset ${real}, or set it to the real ${name}' >&2
+    exit 127
+  fi
+  ;;
+*)
+  printf '%s\\n' 'flywheel: ${real} must be an absolute path' '  next: unset ${real}, or set it to the real ${name}' >&2
+  exit 127
+  ;;
+esac
+if [ -z "$_gf_tool" ]; then
+  printf '%s\\n' 'flywheel: ${name}: not found on PATH behind the shim' '  next: install ${name}, or set ${real} to it' >&2
+  exit 127
+fi
+case \${USE_BAZEL_VERSION-} in
+*/*)
+  if [ -e "\${USE_BAZEL_VERSION%/*}/${markerFile}" ]; then
+    printf '%s\\n' 'flywheel: USE_BAZEL_VERSION names the shim, which would call itself' '  next: set USE_BAZEL_VERSION to a version or to the real Bazel' >&2
+    exit 127
+  fi
+  ;;
+esac
+
+_gf_run() {
+  unset GF_GUARD_BYPASS
+  PATH=$_gf_path
+  exec "$_gf_tool" "$@"
+}
+
+# The command: startup options come before it (option_processor.cc).
+_gf_class= _gf_value= _gf_index=0
+for _gf_word in "$@"; do
+  if [ -n "$_gf_value" ]; then
+    _gf_value=
+  else
+    case $_gf_word in
+    ${anyOf(commandsThat((commandClass) => commandClass !== "heavy"))}) _gf_class=pass ;;
+    ${anyOf(commandsThat((commandClass) => commandClass === "heavy"))}) _gf_class=heavy ;;
+    ${anyOf(unaryStartupOptions.map((option) => `--${option}`))}) _gf_value=1 ;;
+    ${anyOf(withNo(nullaryStartupOptions))} | --*=*) ;;
+    ${anyOf(bazeliskModes)}) if [ $_gf_index -ne 0 ]; then _gf_class=unclear; fi ;;
+    -*) _gf_class=unclear ;;
+    *) _gf_class=heavy ;;
+    esac
+    if [ -n "$_gf_class" ]; then break; fi
+  fi
+  _gf_index=$((_gf_index + 1))
+done
+case $_gf_class in
+'' | pass) _gf_run "$@" ;;
+esac
+
+# Puts the flags (one a line) before argument number _gf_at and runs the tool.
+_gf_inject() {
+  if [ "$_gf_at" -eq $# ]; then
+    set -- "$@" $_gf_flags
+  else
+    _gf_index=0
+    while [ $_gf_index -lt "$_gf_at" ]; do
+      _gf_index=$((_gf_index + 1))
+      eval "_gf_word_$_gf_index=\\$1"
+      shift
+    done
+    set -- $_gf_flags "$@"
+    while [ $_gf_index -gt 0 ]; do
+      eval "set -- \\"\\$_gf_word_$_gf_index\\" \\"\\$@\\""
+      _gf_index=$((_gf_index - 1))
+    done
+  fi
+  _gf_run "$@"
+}
+
+# The slow path: flywheel guard decides, with the whole truth, and prints a plan of one word a line.
+_gf_slow() {
+  _gf_plan=$("$_gf_here/../bin/flywheel" guard --tool ${name} -- "$@") || _gf_plan=
+  _gf_step= _gf_at= _gf_flags=
+  for _gf_word in $_gf_plan; do
+    case $_gf_step$_gf_word in
+    '${planVersion}') _gf_step=plan: ;;
+    plan:run) _gf_step=run: ;;
+    plan:stop) _gf_step=stop: ;;
+    plan:inject=*)
+      _gf_step=inject: _gf_at=\${_gf_word#inject=}
+      case $_gf_at in
+      '' | *[!${digit}]* | ???????*) _gf_step=bad: ;;
+      esac
+      ;;
+    inject:--*) _gf_flags="$_gf_flags
+$_gf_word" ;;
+    *) _gf_step=bad: ;;
+    esac
+  done
+  case $_gf_step in
+  run:) _gf_run "$@" ;;
+  stop:) exit 78 ;;
+  inject:) _gf_inject "$@" ;;
+  esac
+  printf '%s\\n' 'flywheel: refused ${name}: the guard could not run' '  next: flywheel status' >&2
+  exit 78
+}
+
+set -f
+IFS='
+'
+if [ "$_gf_class" = unclear ] || [ -n "\${GF_GUARD_BYPASS+set}" ]; then _gf_slow "$@"; fi
+
+# The options behind the command: nothing about the cache, and nothing that would swallow what is appended.
+_gf_at= _gf_open= _gf_count=0
+for _gf_word in "$@"; do
+  if [ $_gf_count -gt $_gf_index ]; then
+    case $_gf_word in
+    --)
+      if [ -n "$_gf_open" ] || [ $_gf_count -gt ${mostArgumentsToMove} ]; then _gf_slow "$@"; fi
+      _gf_at=$_gf_count
+      break
+      ;;
+    ${withNo(cacheOptions)
+      .map((option) => `${option} | ${option}=*`)
+      .join(" | ")}) _gf_slow "$@" ;;
+    -*=*) _gf_open= ;;
+    ${anyOf([...shortBooleanOptions, ...withNo(booleanOptions)])}) _gf_open= ;;
+    -*) _gf_open=1 ;;
+    *) _gf_open= ;;
+    esac
+  fi
+  _gf_count=$((_gf_count + 1))
+done
+if [ -z "$_gf_at" ]; then
+  if [ -n "$_gf_open" ]; then _gf_slow "$@"; fi
+  _gf_at=$#
+fi
+
+# Where things are (contract/paths.ts).
+case \${HOME-} in
+/*) ;;
+*) _gf_slow "$@" ;;
+esac
+_gf_state=$HOME/.local/state/gloriousflywheel
+_gf_runtime=$_gf_state/run
+case \${XDG_RUNTIME_DIR-} in /*) _gf_runtime=$XDG_RUNTIME_DIR/gloriousflywheel ;; esac
+case \${GF_RUNTIME_DIR-} in /*) _gf_runtime=$GF_RUNTIME_DIR ;; esac
+case \${XDG_STATE_HOME-} in /*) _gf_state=$XDG_STATE_HOME/gloriousflywheel ;; esac
+case \${GF_STATE_DIR-} in /*) _gf_state=$GF_STATE_DIR ;; esac
+_gf_config=$HOME/.config/gloriousflywheel
+case \${XDG_CONFIG_HOME-} in /*) _gf_config=$XDG_CONFIG_HOME/gloriousflywheel ;; esac
+case \${GF_CONFIG_DIR-} in /*) _gf_config=$GF_CONFIG_DIR ;; esac
+
+# Scope. The repository's root is the nearest directory with a manifest or a .git; the kernel resolves the dots.
+_gf_up=. _gf_root=\${PWD-} _gf_manifest=
+while :; do
+  if [ -e "$_gf_up/tinyland.repo.json" ]; then
+    _gf_manifest=$_gf_up/tinyland.repo.json
+    break
+  fi
+  if [ -e "$_gf_up/.git" ]; then break; fi
+  if [ "$_gf_up/.." -ef "$_gf_up" ]; then
+    _gf_up=. _gf_root=\${PWD-}
+    break
+  fi
+  if [ \${#_gf_up} -gt 300 ]; then _gf_slow "$@"; fi
+  _gf_up=$_gf_up/..
+  _gf_root=\${_gf_root%/*}
+done
+# The slow path's last verdict on this root, while neither manifest nor config.toml is newer.
+_gf_verdict= _gf_file=$_gf_state/workspace$_gf_root/.verdict
+if [ -n "$_gf_manifest" ] || [ -e "$_gf_config/config.toml" ]; then
+  if [ -f "$_gf_file" ] && [ -O "$_gf_file" ] && [ ! -h "$_gf_file" ] && [ ! "$_gf_manifest" -nt "$_gf_file" ] && [ ! "$_gf_config/config.toml" -nt "$_gf_file" ]; then
+    { IFS= read -r _gf_verdict && IFS= read -r _gf_word; } <"$_gf_file" || _gf_verdict=
+    if [ ! "$_gf_word" -ef "$_gf_up" ]; then _gf_verdict=; fi
+  fi
+  case $_gf_verdict:$_gf_manifest in
+  'enrolled none:' | 'enrolled manifest:'?*) _gf_verdict=enrolled ;;
+  'unenrolled none:' | 'unenrolled manifest:'?*) _gf_verdict=unenrolled ;;
+  *) _gf_slow "$@" ;;
+  esac
+else
+  _gf_verdict=unenrolled
+fi
+case \${GF_GUARD_SCOPE-}:$_gf_verdict in
+all:* | :enrolled | enrolled:enrolled) ;;
+:unenrolled | enrolled:unenrolled) _gf_run "$@" ;;
+*) _gf_slow "$@" ;;
+esac
+
+# What the environment says against it: anything but silence or agreement is the slow path's.
+if [ -n "\${BAZEL_REMOTE_EXECUTOR-}\${BAZEL_REMOTE_INSTANCE_NAME-}" ]; then _gf_slow "$@"; fi
+case \${GF_BAZEL_SUBSTRATE_MODE-} in '' | shared-cache-backed) ;; *) _gf_slow "$@" ;; esac
+_gf_upload=
+case \${GF_BAZEL_REMOTE_UPLOAD-} in
+'') ;;
+false | 0 | no) _gf_upload=false ;;
+true | 1 | yes) _gf_upload=true ;;
+*) _gf_slow "$@" ;;
+esac
+case \${GF_BAZEL_CACHE_ROLE-} in '') ;; read-only) _gf_upload=false ;; *) _gf_slow "$@" ;; esac
+_gf_profile=\${GF_PROFILE:-default}
+case $_gf_profile in
+-* | *${not(`${lower}${digit}-`)}* | ?????????????????????????????????*) _gf_slow "$@" ;;
+esac
+
+# The published attachment (contract/published.ts), every directory on the way and the file the user's own.
+_gf_file=$_gf_runtime/attachment/$_gf_profile/bazel
+for _gf_dir in "$_gf_runtime" "$_gf_runtime/attachment" "$_gf_runtime/attachment/$_gf_profile" "$_gf_file"; do
+  if [ ! -O "$_gf_dir" ] || [ -h "$_gf_dir" ]; then _gf_slow "$@"; fi
+done
+if [ ! -f "$_gf_file" ]; then _gf_slow "$@"; fi
+${publishedKeys.map(([, variable]) => `${variable}=`).join(" ")} _gf_aliases= _gf_bad= _gf_count=0
+# Nothing is run in here: standard input is the file.
+{
+  IFS= read -r _gf_word || _gf_word=
+  if [ "$_gf_word" != '${publishedVersion}' ]; then _gf_bad=1; fi
+  while IFS= read -r _gf_word; do
+    _gf_value=\${_gf_word#* }
+    case $_gf_word in
+${publishedKeys.map(([key, variable]) => `    '${key} '?*) if [ -n "$${variable}" ]; then _gf_bad=1; fi; ${variable}=$_gf_value ;;`).join("\n")}
+    'alias '?*) _gf_aliases="$_gf_aliases $_gf_value " _gf_count=$((_gf_count + 1)) ;;
+    *) _gf_bad=1 ;;
+    esac
+    if [ $_gf_count -gt ${mostAliases} ] || [ -n "$_gf_bad" ]; then
+      _gf_bad=1
+      break
+    fi
+  done
+} <"$_gf_file"
+if [ -n "$_gf_bad" ] || [ -z "$_gf_reason" ] || [ "$_gf_kind:$_gf_who" != "bazel:$_gf_profile" ]; then _gf_slow "$@"; fi
+case $_gf_is:$_gf_mode:$_gf_slowly:$_gf_may in
+shared-cache-backed:shared-cache-backed:false:true | shared-cache-backed:shared-cache-backed:false:false) ;;
+local-proof:shared-cache-backed:false:true | local-proof:shared-cache-backed:false:false)
+  # A loopback cache counts for whoever says so himself; the slow path knows the config.
+  case \${GF_BAZEL_LOCAL_PROOF-}:\${GF_BAZEL_ALLOW_LOCALHOST_PROOF-} in
+  port-forward:true) ;;
+  *) _gf_slow "$@" ;;
+  esac
+  ;;
+*) _gf_slow "$@" ;;
+esac
+case \${GF_FLYWHEEL_PROFILE_STATE-} in '' | "$_gf_is") ;; *) _gf_slow "$@" ;; esac
+case $_gf_endpoint in
+*${not(urlCharacters)}*) _gf_slow "$@" ;;
+grpc://?* | grpcs://?* | http://?* | https://?*) ;;
+*) _gf_slow "$@" ;;
+esac
+if [ \${#_gf_endpoint} -gt 512 ]; then _gf_slow "$@"; fi
+case \${BAZEL_REMOTE_CACHE-} in
+'' | "$_gf_endpoint") ;;
+*${not(urlCharacters)}*) _gf_slow "$@" ;;
+*)
+  case $_gf_aliases in
+  *" $BAZEL_REMOTE_CACHE "*) ;;
+  *) _gf_slow "$@" ;;
+  esac
+  ;;
+esac
+
+# The lease, by the boot clock.
+if [ -r /proc/uptime ] && [ -r /proc/sys/kernel/random/boot_id ]; then
+  _gf_now=
+  { IFS= read -r _gf_now || [ -n "$_gf_now" ]; } </proc/uptime
+  _gf_now=\${_gf_now%%.*}
+  { IFS= read -r _gf_word || [ -n "$_gf_word" ]; } </proc/sys/kernel/random/boot_id
+  _gf_word=boot:$_gf_word
+else
+  _gf_now=$(date +%s)
+  _gf_word=wall:none
+fi
+if [ "$_gf_clock:$_gf_boot" != "$_gf_word" ]; then _gf_slow "$@"; fi
+for _gf_word in "$_gf_verified" "$_gf_until" "$_gf_now" "$_gf_pid"; do
+  case $_gf_word in
+  '' | *[!${digit}]* | 0?* | ?????????????*) _gf_slow "$@" ;;
+  esac
+done
+if [ "$_gf_verified" -gt "$_gf_now" ] || [ "$_gf_now" -gt "$_gf_until" ] || [ $((_gf_until - _gf_verified)) -gt ${lease.longestBelievable} ]; then _gf_slow "$@"; fi
+
+_gf_flags="--remote_cache=$_gf_endpoint
+--remote_accept_cached
+--remote_upload_local_results=\${_gf_upload:-$_gf_may}
+--remote_executor="
+_gf_inject "$@"
+`;
+}
