@@ -7,6 +7,8 @@ import type { ProfileState, SubstrateMode } from "./mode.ts";
 export const statusSchema = 1;
 /** The version of the socket's protocol; a client that meets another one says so instead of guessing. */
 export const apiVersion = 1;
+/** Every answer of the daemon carries the version in this header. */
+export const apiVersionHeader = "flywheel-api";
 
 export interface AttachmentReport {
   readonly state: "attached" | "unattached";
@@ -88,6 +90,8 @@ export interface DaemonReport {
   readonly version: string;
   /** ISO 8601. */
   readonly startedAt: string;
+  /** What the daemon itself suffers from: a log that cannot be written, a configuration that could not be read again. */
+  readonly faults: readonly string[];
 }
 
 export interface EscapesReport {

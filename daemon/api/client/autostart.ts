@@ -1,0 +1,135 @@
+/** Starting the daemon where none runs, and learning what became of it. */
+import { spawn } from "node:child_process";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { StartResult } from "../../../contract/api.ts";
+import { FlywheelError } from "../../../contract/errors.ts";
+import { logPath, type Paths } from "../../../contract/paths.ts";
+import { printable } from "../../../contract/text.ts";
+import { DaemonClient } from "./connection.ts";
+import { reasonOf } from "./directory.ts";
+
+export interface StartOptions {
+  /** How long the daemon may take to say how it went: milliseconds, 10,000 unless told. */
+  readonly timeoutMs?: number;
+  /** The daemon's script; unless told, the one that was built or lies beside this module. */
+  readonly entry?: string;
+}
+
+/** What the daemon may know of whoever started it. PATH is fixed: it is for `tailscale` alone. */
+const inherited = ["HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"] as const;
+const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin:/opt/homebrew/bin";
+
+/** Bundled, all of dist/lib is one directory; in the source tree the daemon's script lies two levels up. */
+const ownEntry = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../../main.ts" : "./flywheeld.js", import.meta.url));
+
+/**
+ * Makes sure that a daemon runs: asks the one there is, or starts one, detached, with a clean environment.
+ * @returns how it went; only `failed` means that there is no daemon. Never throws.
+ */
+export async function ensureDaemon(paths: Paths, options: StartOptions = {}): Promise<StartResult> {
+  try {
+    const hello = await new DaemonClient(paths).hello();
+    return { result: "already-running", pid: hello.pid };
+  } catch (error) {
+    if (!(error instanceof FlywheelError)) return failure("internal", reasonOf(error), null);
+    // Anything but "nobody answers" is not mended by starting another one.
+    if (error.code !== "daemon-unreachable") return failure(error.code, error.message, error.next ?? null);
+  }
+  return start(paths, options);
+}
+
+async function start(paths: Paths, options: StartOptions): Promise<StartResult> {
+  const timeoutMs = options.timeoutMs ?? 10_000;
+  const child = spawn(
+    process.execPath,
+    ["--disable-warning=ExperimentalWarning", options.entry ?? ownEntry, "run", "--ready-fd", "3"],
+    // Nothing of ours is left open in the daemon, or `$(bazel …)` would wait for it; Node closes all
+    // other descriptors on exec (uv_disable_stdio_inheritance), and the daemon closes fd 3 once it has spoken.
+    { cwd: "/", detached: true, stdio: ["ignore", "ignore", "ignore", "pipe"], env: daemonEnvironment(paths, process.env) },
+  );
+  const { promise, resolve } = Promise.withResolvers<StartResult>();
+  const pipe = child.stdio[3];
+  let line = "";
+  if (pipe !== null && pipe !== undefined && "setEncoding" in pipe) {
+    pipe.setEncoding("utf8");
+    pipe.on("data", (chunk: string) => {
+      line += chunk;
+      if (line.includes("\n")) resolve(parseResult(line));
+    });
+    // The daemon ended, or closed the pipe, without a whole line.
+    pipe.on("close", () => resolve(failure("daemon-start-failed", died(paths, child.exitCode), "flywheel logs")));
+    pipe.on("error", () => pipe.destroy());
+  }
+  child.on("error", (error) => resolve(failure("daemon-start-failed", `the daemon cannot be started (${reasonOf(error)})`, null)));
+  child.unref();
+  const timer = setTimeout(() => {
+    resolve(failure("daemon-start-failed", `the daemon did not say within ${timeoutMs / 1000} s how its start went`, "flywheel logs"));
+  }, timeoutMs);
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    pipe?.destroy();
+  }
+}
+
+/** Only what the daemon may know; the directories are told outright, so that it serves the very ones that were asked for. */
+function daemonEnvironment(paths: Paths, env: NodeJS.ProcessEnv): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const name of [...inherited, "GF_TAILSCALED_SOCKET"]) {
+    const value = env[name];
+    if (value !== undefined) kept[name] = value;
+  }
+  return {
+    ...kept,
+    GF_RUNTIME_DIR: paths.runtime,
+    GF_CONFIG_DIR: paths.config,
+    GF_STATE_DIR: paths.state,
+    LANG: "C.UTF-8",
+    PATH: systemPath,
+  };
+}
+
+function parseResult(text: string): StartResult {
+  try {
+    // The daemon's own word, over a pipe that nobody else holds.
+    return JSON.parse(text.slice(0, text.indexOf("\n"))) as StartResult;
+  } catch {
+    return failure("daemon-start-failed", "the daemon said nothing that can be read about its start", "flywheel logs");
+  }
+}
+
+function died(paths: Paths, exitCode: number | null): string {
+  const last = lastLogLine(paths);
+  const how = exitCode === null ? "" : ` (exit ${exitCode})`;
+  return `the daemon ended while it was starting${how}${last === undefined ? "" : `; its last words: ${last}`}`;
+}
+
+/** What the log ends with, from its last 4 KiB. */
+function lastLogLine(paths: Paths): string | undefined {
+  try {
+    const opened = openSync(logPath(paths), "r");
+    try {
+      const buffer = Buffer.alloc(4096);
+      const from = Math.max(0, fstatSync(opened).size - buffer.length);
+      const line =
+        buffer
+          .toString("utf8", 0, readSync(opened, buffer, 0, buffer.length, from))
+          .trimEnd()
+          .split("\n")
+          .at(-1) ?? "";
+      const entry: unknown = JSON.parse(line);
+      if (typeof entry !== "object" || entry === null || !("msg" in entry) || typeof entry.msg !== "string") return undefined;
+      return printable(entry.msg);
+    } finally {
+      closeSync(opened);
+    }
+  } catch {
+    return undefined;
+  }
+}
+
+function failure(code: string, message: string, next: string | null): StartResult {
+  return { result: "failed", code, message, next };
+}

@@ -1,0 +1,202 @@
+/** The daemon's API, spoken over its socket. Light on purpose: `flywheel status` must start fast. */
+import { type ClientRequest, type IncomingMessage, request } from "node:http";
+import {
+  type ApiFault,
+  type AttachRequest,
+  apiVersion,
+  apiVersionHeader,
+  type Hello,
+  type ProbeReport,
+  type ProbeRequest,
+  type StatusReport,
+} from "../../../contract/api.ts";
+import { type ErrorCode, FlywheelError } from "../../../contract/errors.ts";
+import { type Paths, socketPath } from "../../../contract/paths.ts";
+import { inspectRuntimeDirectory, isErrno, reasonOf, unsafe } from "./directory.ts";
+
+/** No answer of the API is longer: bytes. */
+const largestAnswer = 4 * 1_048_576;
+
+/** How long each kind of question may take: milliseconds. Verification climbs the ladder twice at most (2 s each). */
+const patience = { quick: 2_000, probing: 8_000, silence: 40_000 } as const;
+
+/**
+ * One daemon's API. Every method throws FlywheelError: `daemon-unreachable` where nobody answers in
+ * time, `runtime-directory-unsafe` where somebody else could answer, `protocol` where another version
+ * does, and the daemon's own code where it says no. No connection is kept between calls.
+ */
+export class DaemonClient {
+  readonly #paths: Paths;
+
+  constructor(paths: Paths) {
+    this.#paths = paths;
+  }
+
+  hello(): Promise<Hello> {
+    return this.#ask("GET", "/v1/hello");
+  }
+
+  /** What is known now; asks no cache. */
+  status(profile: string): Promise<StatusReport> {
+    return this.#ask("GET", `/v1/status?profile=${encodeURIComponent(profile)}`);
+  }
+
+  /** Proves the attachment again, or looks for one, and gives the status after that. */
+  verify(profile: string): Promise<StatusReport> {
+    return this.#ask("POST", "/v1/verify", { profile }, patience.probing);
+  }
+
+  /** Adds an operator endpoint, kept until it is detached, and gives the outcome of its first probe. */
+  attach(attach: AttachRequest): Promise<ProbeReport> {
+    return this.#ask("POST", "/v1/attach", attach, patience.probing);
+  }
+
+  /** Leaves the profile unattached until `up` or `attach`. */
+  detach(profile: string): Promise<StatusReport> {
+    return this.#ask("POST", "/v1/detach", { profile });
+  }
+
+  /** Ends `detach`, and gives the status after a first round. */
+  up(profile: string): Promise<StatusReport> {
+    return this.#ask("POST", "/v1/up", { profile }, patience.probing);
+  }
+
+  /** Judges one endpoint for one invocation; it never becomes the attachment. */
+  probe(probe: ProbeRequest): Promise<ProbeReport> {
+    return this.#ask("POST", "/v1/probe", probe, patience.probing);
+  }
+
+  /** Reads config, profiles and trust again; throws `config-invalid` and keeps the old ones where they are malformed. */
+  async reload(): Promise<void> {
+    await this.#ask("POST", "/v1/reload", {});
+  }
+
+  /** Asks the daemon to stop; it unpublishes first. Resolves once it has said yes, a moment before it is gone. */
+  async stop(): Promise<void> {
+    await this.#ask("POST", "/v1/stop", {});
+  }
+
+  /**
+   * The status now, then each time it changes. Ends when the daemon does or the signal aborts.
+   * @throws FlywheelError as above, also when the daemon falls silent for 40 s (it sends an empty line each 15 s)
+   */
+  async *watch(profile: string, signal?: AbortSignal): AsyncGenerator<StatusReport, void, undefined> {
+    const answer = await this.#send("GET", `/v1/watch?profile=${encodeURIComponent(profile)}`, undefined, patience.quick, signal);
+    answer.setTimeout(patience.silence, () => answer.destroy(this.#unreachable("it fell silent")));
+    answer.setEncoding("utf8");
+    let rest = "";
+    try {
+      for await (const chunk of answer) {
+        const lines = `${rest}${chunk}`.split("\n");
+        rest = lines.pop() ?? "";
+        if (rest.length > largestAnswer) throw new FlywheelError("protocol", "the daemon's answer is too long");
+        for (const line of lines) if (line !== "") yield this.#parse<StatusReport>(line);
+      }
+    } catch (error) {
+      if (signal?.aborted === true) return;
+      // The daemon went away between two lines: the stream's end, said less politely.
+      if (isErrno(error) && error.code === "ECONNRESET") return;
+      throw error;
+    } finally {
+      answer.destroy();
+    }
+  }
+
+  async #ask<T>(method: "GET" | "POST", path: string, body?: unknown, timeoutMs: number = patience.quick): Promise<T> {
+    const started = performance.now();
+    const answer = await this.#send(method, path, body, timeoutMs);
+    const left = Math.max(1, timeoutMs - (performance.now() - started));
+    const timer = setTimeout(() => answer.destroy(this.#unreachable("it did not finish its answer in time")), left);
+    try {
+      return this.#parse<T>(await readAll(answer));
+    } catch (error) {
+      throw error instanceof FlywheelError ? error : this.#unreachable(reasonOf(error), error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Sends one request and gives the answer once its head is there; an answer that says no is thrown. */
+  async #send(method: "GET" | "POST", path: string, body: unknown, timeoutMs: number, signal?: AbortSignal): Promise<IncomingMessage> {
+    const runtime = inspectRuntimeDirectory(this.#paths.runtime);
+    if (!runtime.ok) throw runtime.fault === "absent" ? this.#unreachable("it is not running") : unsafe(runtime);
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const headers = text === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(text) };
+    const sent = request({ socketPath: socketPath(this.#paths), method, path, headers, agent: false, ...(signal && { signal }) });
+    const answer = await this.#head(sent, text, timeoutMs);
+    const version = answer.headers[apiVersionHeader];
+    if (version !== String(apiVersion)) {
+      answer.destroy();
+      throw new FlywheelError(
+        "protocol",
+        `the running daemon speaks another version of the API (${version ?? "none"}, not ${apiVersion})`,
+        {
+          next: "stop it with the flywheel that started it, then flywheel up",
+        },
+      );
+    }
+    if (answer.statusCode === 200) return answer;
+    throw faultOf(this.#parse<ApiFault>(await readAll(answer)));
+  }
+
+  #head(sent: ClientRequest, text: string | undefined, timeoutMs: number): Promise<IncomingMessage> {
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    const timer = setTimeout(() => sent.destroy(this.#unreachable(`it did not answer within ${timeoutMs / 1000} s`)), timeoutMs);
+    sent.on("response", resolve);
+    // Also after the answer's head: an error of the connection then reaches the answer itself.
+    sent.on("error", (error) => reject(error instanceof FlywheelError ? error : this.#unreachable(reasonOf(error), error)));
+    sent.end(text);
+    return promise.finally(() => clearTimeout(timer));
+  }
+
+  #parse<T>(text: string): T {
+    try {
+      // The shape is the daemon's word: only the user's own processes can stand behind the socket.
+      return JSON.parse(text) as T;
+    } catch (error) {
+      throw new FlywheelError("protocol", "the daemon's answer is not JSON", { next: "flywheel logs", cause: error });
+    }
+  }
+
+  #unreachable(reason: string, cause?: unknown): FlywheelError {
+    const words = reason === "ENOENT" || reason === "ECONNREFUSED" ? "it is not running" : reason;
+    return new FlywheelError("daemon-unreachable", `the daemon cannot be reached: ${words}`, { next: "flywheel up", cause });
+  }
+}
+
+async function readAll(answer: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of answer as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > largestAnswer) throw new FlywheelError("protocol", "the daemon's answer is too long");
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+const knownCodes: Record<ErrorCode, true> = {
+  usage: true,
+  "config-invalid": true,
+  "endpoint-invalid": true,
+  "runtime-directory-unsafe": true,
+  "state-directory-unusable": true,
+  "daemon-unreachable": true,
+  "daemon-start-failed": true,
+  "tailnet-unreachable": true,
+  "tailnet-denied": true,
+  "tool-not-found": true,
+  "not-attached": true,
+  "not-trusted": true,
+  refused: true,
+  "manifest-invalid": true,
+  "env-file-invalid": true,
+  protocol: true,
+  internal: true,
+};
+
+function faultOf(fault: ApiFault): FlywheelError {
+  const { code, message, next } = fault.error;
+  const known = Object.hasOwn(knownCodes, code) ? (code as ErrorCode) : "protocol";
+  return new FlywheelError(known, message, next === null ? {} : { next });
+}

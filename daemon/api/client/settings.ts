@@ -1,0 +1,60 @@
+/** The user's configuration files, read from their place; what is in them is contract/config.ts's business. */
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { type Config, parseConfig, parseProfile } from "../../../contract/config.ts";
+import { FlywheelError } from "../../../contract/errors.ts";
+import type { Paths } from "../../../contract/paths.ts";
+import type { Profile } from "../../../contract/profile.ts";
+import { profileName } from "../../../contract/published.ts";
+import { printable } from "../../../contract/text.ts";
+import { isErrno, reasonOf } from "./directory.ts";
+
+/** A configuration file larger than this is a mistake: bytes. */
+const largestSettings = 1_048_576;
+
+/**
+ * config.toml, or the defaults where there is none.
+ * @throws FlywheelError `config-invalid`, naming file and line
+ */
+export function loadConfig(paths: Paths): Config {
+  const file = `${paths.config}/config.toml`;
+  return parseConfig(readSettings(file) ?? "", file);
+}
+
+/**
+ * profiles/<name>.toml; `default` and `gloriousflywheel` are built in where they have no file.
+ * @throws FlywheelError `config-invalid`, naming file and line
+ */
+export function loadProfile(paths: Paths, name: string): Profile {
+  if (!profileName.test(name)) {
+    throw new FlywheelError("config-invalid", `${printable(name, 40)} is no profile name`, {
+      next: "use lower-case letters, digits and dashes, at most 32",
+    });
+  }
+  const file = `${paths.config}/profiles/${name}.toml`;
+  return parseProfile(name, readSettings(file), file);
+}
+
+/** @returns the text, or undefined where there is no such file */
+function readSettings(file: string): string | undefined {
+  let opened: number;
+  try {
+    opened = openSync(file, "r");
+  } catch (error) {
+    if (isErrno(error) && error.code === "ENOENT") return undefined;
+    throw unreadable(file, reasonOf(error), error);
+  }
+  try {
+    const stats = fstatSync(opened);
+    if (!stats.isFile()) throw unreadable(file, "it is no file");
+    if (stats.size > largestSettings) throw unreadable(file, "it is larger than 1 MiB");
+    return readFileSync(opened, "utf8");
+  } catch (error) {
+    throw error instanceof FlywheelError ? error : unreadable(file, reasonOf(error), error);
+  } finally {
+    closeSync(opened);
+  }
+}
+
+function unreadable(file: string, reason: string, cause?: unknown): FlywheelError {
+  return new FlywheelError("config-invalid", `${file} cannot be read (${reason})`, { next: `mend or remove ${file}`, cause });
+}
