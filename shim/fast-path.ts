@@ -18,6 +18,8 @@ import {
   shortBooleanOptions,
   unaryStartupOptions,
 } from "../contract/bazel/commands.ts";
+import { envFileName } from "../contract/env-file.ts";
+import { manifestName } from "../contract/manifest.ts";
 import { lease, mostAliases, publishedVersion } from "../contract/published.ts";
 import { planVersion } from "./plan.ts";
 
@@ -265,8 +267,8 @@ case \${GF_CONFIG_DIR-} in /*) _gf_config=$GF_CONFIG_DIR ;; esac
 # Scope. The repository's root is the nearest directory with a manifest or a .git; the kernel resolves the dots.
 _gf_up=. _gf_root=\${PWD-} _gf_manifest=
 while :; do
-  if [ -e "$_gf_up/tinyland.repo.json" ]; then
-    _gf_manifest=$_gf_up/tinyland.repo.json
+  if [ -e "$_gf_up/${manifestName}" ]; then
+    _gf_manifest=1
     break
   fi
   if [ -e "$_gf_up/.git" ]; then break; fi
@@ -278,20 +280,25 @@ while :; do
   _gf_up=$_gf_up/..
   _gf_root=\${_gf_root%/*}
 done
-# The slow path's last verdict on this root, while neither manifest nor config.toml is newer.
-_gf_verdict= _gf_file=$_gf_state/workspace$_gf_root/.verdict
-if [ -n "$_gf_manifest" ] || [ -e "$_gf_config/config.toml" ]; then
-  if [ -f "$_gf_file" ] && [ -O "$_gf_file" ] && [ ! -h "$_gf_file" ] && [ ! "$_gf_manifest" -nt "$_gf_file" ] && [ ! "$_gf_config/config.toml" -nt "$_gf_file" ]; then
-    { IFS= read -r _gf_verdict && IFS= read -r _gf_word; } <"$_gf_file" || _gf_verdict=
-    if [ ! "$_gf_word" -ef "$_gf_up" ]; then _gf_verdict=; fi
-  fi
-  case $_gf_verdict:$_gf_manifest in
-  'enrolled none:' | 'enrolled manifest:'?*) _gf_verdict=enrolled ;;
-  'unenrolled none:' | 'unenrolled manifest:'?*) _gf_verdict=unenrolled ;;
+# The slow path's last verdict on this root, while nothing that it rests on has come, gone or changed since.
+_gf_present=none
+if [ -n "$_gf_manifest" ]; then _gf_present=manifest; fi
+if [ -e "$_gf_up/${envFileName}" ]; then _gf_present=$_gf_present+env; fi
+if [ -e "$_gf_config/config.toml" ]; then _gf_present=$_gf_present+config; fi
+_gf_verdict=unenrolled
+if [ $_gf_present != none ]; then
+  _gf_file=$_gf_state/workspace$_gf_root/.verdict
+  if [ ! -f "$_gf_file" ] || [ ! -O "$_gf_file" ] || [ -h "$_gf_file" ]; then _gf_slow "$@"; fi
+  for _gf_word in "$_gf_up/${manifestName}" "$_gf_up/${envFileName}" "$_gf_config/config.toml" "$_gf_config/trust.json"; do
+    if [ "$_gf_word" -nt "$_gf_file" ]; then _gf_slow "$@"; fi
+  done
+  { IFS= read -r _gf_verdict && IFS= read -r _gf_word; } <"$_gf_file" || _gf_verdict=
+  if [ ! "$_gf_word" -ef "$_gf_up" ]; then _gf_verdict=; fi
+  case $_gf_verdict in
+  "enrolled $_gf_present") _gf_verdict=enrolled ;;
+  "unenrolled $_gf_present") _gf_verdict=unenrolled ;;
   *) _gf_slow "$@" ;;
   esac
-else
-  _gf_verdict=unenrolled
 fi
 case \${GF_GUARD_SCOPE-}:$_gf_verdict in
 all:* | :enrolled | enrolled:enrolled) ;;

@@ -1,0 +1,114 @@
+/** Where the guard learns what is attached: the published file first, then the daemon, which it may start and wait for. */
+
+import type { CandidateReport, ProbeReport, StatusReport } from "../contract/api.ts";
+import type { AttachedCache } from "../contract/bazel/injection.ts";
+import { type Endpoint, parseEndpoint } from "../contract/endpoint.ts";
+import { FlywheelError, messageOf } from "../contract/errors.ts";
+import type { Paths } from "../contract/paths.ts";
+import type { Profile } from "../contract/profile.ts";
+import { lease } from "../contract/published.ts";
+import { ensureDaemon } from "../daemon/api/client/autostart.ts";
+import { readClock } from "../daemon/api/client/clock.ts";
+import { DaemonClient } from "../daemon/api/client/connection.ts";
+import { probeOnce } from "../daemon/api/client/probe-once.ts";
+import { readPublished } from "../daemon/api/client/published.ts";
+
+export type Standing =
+  | { readonly state: "attached"; readonly cache: AttachedCache; readonly localProof: boolean }
+  | { readonly state: "unattached"; readonly reason: string; readonly tried: readonly string[]; readonly next: string | undefined };
+
+export interface AttachmentSource {
+  /** What is attached for the profile now. */
+  current(profile: Profile): Promise<Standing>;
+  /** Proves an endpoint that the invoking environment names. */
+  prove(profile: Profile, endpoint: Endpoint, localProof: boolean): Promise<ProbeReport>;
+}
+
+/** How patient to be: `guard` starts the daemon and waits for an attachment that is coming; `look` only looks. */
+export type Patience = "guard" | "guard-without-daemon" | "look";
+
+/** An attachment that is coming is waited for this long: milliseconds (design: 3 s). */
+const longestWait = 3000;
+
+export function attachmentSource(paths: Paths, patience: Patience): AttachmentSource {
+  const client = new DaemonClient(paths);
+  return {
+    async current(profile) {
+      const reading = readPublished(paths, profile.name, "bazel", readClock());
+      if (reading.state === "live" && reading.published.endpoint !== undefined) {
+        const { endpoint, aliases, upload, state } = reading.published;
+        return {
+          state: "attached",
+          cache: { endpoint, aliases, upload, instanceName: profile.bazel.instanceName },
+          localProof: state === "local-proof",
+        };
+      }
+      try {
+        return standingOf(await statusOf(paths, client, profile.name, patience), profile);
+      } catch (error) {
+        const next = error instanceof FlywheelError ? error.next : undefined;
+        return { state: "unattached", reason: messageOf(error), tried: [], next };
+      }
+    },
+    async prove(profile, endpoint, localProof) {
+      const request = { profile: profile.name, kind: endpoint.kind, endpoint: endpoint.url, localProof };
+      try {
+        if (patience === "guard") await started(paths);
+        return await client.probe(request);
+      } catch (error) {
+        if (!(error instanceof FlywheelError) || error.code !== "daemon-unreachable" || patience === "look") throw error;
+        return await probeOnce(request);
+      }
+    },
+  };
+}
+
+async function statusOf(paths: Paths, client: DaemonClient, profile: string, patience: Patience): Promise<StatusReport> {
+  if (patience === "guard") await started(paths);
+  const status = await client.status(profile);
+  if (patience === "look" || status.bazel.state === "attached" || !status.bazel.unsettled) return status;
+  let last = status;
+  for await (const report of client.watch(profile, AbortSignal.timeout(longestWait))) {
+    last = report;
+    if (report.bazel.state === "attached" || !report.bazel.unsettled) break;
+  }
+  return last;
+}
+
+async function started(paths: Paths): Promise<void> {
+  const result = await ensureDaemon(paths, { timeoutMs: 8000 });
+  if (result.result === "failed") {
+    throw new FlywheelError("daemon-start-failed", result.message, result.next === null ? {} : { next: result.next });
+  }
+}
+
+function standingOf(status: StatusReport, profile: Profile): Standing {
+  const { bazel } = status;
+  const parsed = parseEndpoint(bazel.endpoint ?? "", "bazel");
+  if (bazel.state === "attached" && parsed.ok && (bazel.proofAgeS ?? Number.POSITIVE_INFINITY) <= lease.longestBelievable) {
+    const aliases = bazel.aliases.flatMap((alias) => {
+      const each = parseEndpoint(alias, "bazel");
+      return each.ok ? [each.endpoint] : [];
+    });
+    return {
+      state: "attached",
+      cache: { endpoint: parsed.endpoint, aliases, upload: bazel.upload, instanceName: profile.bazel.instanceName },
+      localProof: status.profileState === "local-proof",
+    };
+  }
+  const tried = status.candidates.filter((candidate) => candidate.kind === "bazel" && candidate.reason !== null).map(triedLine);
+  const turnedDown = status.rejections
+    .filter((rejection) => rejection.kind === "bazel")
+    .map((rejection) => `${rejection.subject}: ${rejection.reason}`);
+  return {
+    state: "unattached",
+    reason: bazel.reason ?? "nothing is attached",
+    tried: [...tried, ...turnedDown],
+    next: bazel.next ?? undefined,
+  };
+}
+
+function triedLine(candidate: CandidateReport): string {
+  const of = candidate.node === null ? candidate.source : `${candidate.source} ${candidate.node}`;
+  return `${candidate.endpoint} (${of}): ${candidate.rung ?? "probe"}: ${candidate.reason ?? ""}`;
+}

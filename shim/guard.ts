@@ -1,0 +1,97 @@
+/** `flywheel guard`, the slow path: decides with the whole truth, says why on stderr, records, and prints the plan that sh carries out. */
+import { writeSync } from "node:fs";
+import { FlywheelError } from "../contract/errors.ts";
+import { Exit, type ExitCode } from "../contract/exit.ts";
+import type { SpoolEntry } from "../contract/journal.ts";
+import { printable } from "../contract/text.ts";
+import { appendSpool } from "../daemon/api/client/spool.ts";
+import { type Decision, decide, type Invocation } from "./decide.ts";
+import { type Plan, planText } from "./plan.ts";
+import { escapeText, refusalText } from "./refusal.ts";
+import { rememberVerdict } from "./scope.ts";
+import { type Surroundings, surroundings } from "./world.ts";
+
+/**
+ * @param argv `--tool NAME -- ARGUMENT…`, as the fast path writes it
+ * @returns 0 with a plan on stdout, whatever the plan is; sh fails closed on anything else
+ */
+export async function runGuard(argv: readonly string[]): Promise<ExitCode> {
+  const [flag, tool, dashes, ...args] = argv;
+  if (flag !== "--tool" || tool === undefined || dashes !== "--") {
+    throw new FlywheelError("usage", "guard is the shim's own: flywheel guard --tool NAME -- ARGUMENT…", {
+      next: "flywheel explain -- bazel build //…",
+    });
+  }
+  const invocation: Invocation = { tool, args, env: process.env, cwd: process.cwd() };
+  const world = surroundings(invocation, process.env["CI"] ? "guard-without-daemon" : "guard");
+  const decision = await decide(invocation, world);
+  const plan = carryOut(decision, invocation, world);
+  // Synchronous, since the process ends right behind it.
+  writeSync(1, planText(plan));
+  return Exit.ok;
+}
+
+function carryOut(decision: Decision, invocation: Invocation, world: Surroundings): Plan {
+  switch (decision.kind) {
+    case "run":
+      remember(world);
+      if (decision.notice !== undefined) say(`flywheel: ${decision.notice}\n`);
+      return { kind: "run" };
+    case "inject":
+      remember(world);
+      if (decision.notice !== undefined) say(`flywheel: ${decision.notice}\n`);
+      return { kind: "inject", at: decision.at, flags: decision.flags };
+    case "escape":
+      say(escapeText(invocation.tool, decision.command, decision.reason));
+      record("escape", decision, invocation, world);
+      return { kind: "run" };
+    case "refuse":
+      say(refusalText(decision, invocation));
+      record("refusal", decision, invocation, world);
+      return { kind: "stop" };
+  }
+}
+
+function remember(world: Surroundings): void {
+  // Only a decision that got as far as the scope has something to remember; a trusted file's endpoint is looked at each time.
+  try {
+    if (world.envFile().state === "trusted") return;
+    rememberVerdict(world.paths, world.workspace(), world.config());
+  } catch (error) {
+    if (!(error instanceof FlywheelError)) throw error;
+  }
+}
+
+function record(
+  kind: SpoolEntry["kind"],
+  decision: { command: string; reason: string },
+  invocation: Invocation,
+  world: Surroundings,
+): void {
+  const entry: SpoolEntry = {
+    v: 1,
+    at: new Date().toISOString(),
+    kind,
+    tool: invocation.tool,
+    command: decision.command,
+    workspace: printable(world.workspace().root, 1024),
+    profile: printable(invocation.env["GF_PROFILE"] || "default", 40),
+    reason: decision.reason,
+  };
+  try {
+    appendSpool(world.paths, entry);
+  } catch (error) {
+    if (!(error instanceof FlywheelError)) throw error;
+    // A refusal stands without its record; an escape must not go unnoticed.
+    if (kind === "escape")
+      say(`flywheel: THIS ESCAPE COULD NOT BE RECORDED: ${error.message}\n  next: ${error.next ?? "flywheel doctor"}\n`);
+  }
+}
+
+function say(text: string): void {
+  try {
+    writeSync(2, text);
+  } catch {
+    // A closed stderr hears nothing; the plan still has to reach sh.
+  }
+}

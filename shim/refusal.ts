@@ -1,0 +1,21 @@
+/** What the guard says. The first line is fixed, so that people and programs can look for it. */
+import type { Invocation, Refusal } from "./decide.ts";
+
+/** The text of a refusal for stderr. To a program that drives Bazel (it passes --tool_tag), only the first line. */
+export function refusalText(refusal: Refusal, invocation: Invocation): string {
+  const command = refusal.command === "" ? "command" : refusal.command;
+  const first = `flywheel: refused ${invocation.tool} ${command}: ${refusal.reason}`;
+  if (invocation.args.some((word) => word.startsWith("--tool_tag="))) return `${first}\n`;
+  const shown = invocation.args.length > 6 ? `${invocation.args.slice(0, 6).join(" ")} …` : invocation.args.join(" ");
+  const next = [
+    ...refusal.next,
+    "flywheel status",
+    `flywheel compat --reason "…" -- ${invocation.tool} ${shown}   (builds alone, recorded)`,
+  ];
+  const lines = [first, ...refusal.tried.slice(0, 6).map((line) => `  tried: ${line}`), ...next.map((line) => `  next: ${line}`)];
+  return `${lines.join("\n")}\n`;
+}
+
+export function escapeText(tool: string, command: string, reason: string): string {
+  return `flywheel: escape: ${tool} ${command || "command"} runs without the shared cache (${reason})\n`;
+}

@@ -1,0 +1,90 @@
+/** Whether the guard acts here: scope, the workspace's manifest, and the verdict that the fast path may reuse. */
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Config } from "../contract/config.ts";
+import { envFileName } from "../contract/env-file.ts";
+import { type Manifest, manifestName, parseManifest } from "../contract/manifest.ts";
+import type { Paths } from "../contract/paths.ts";
+
+const largestManifest = 1_048_576;
+
+export interface Workspace {
+  /** The nearest directory with a manifest or a `.git`, links resolved; the current directory where there is none. */
+  readonly root: string;
+  /** The same as the shell spells it: what the fast path looks a verdict up by. */
+  readonly logicalRoot: string;
+  readonly manifest: Manifest;
+}
+
+export type Scope = { readonly kind: "inside"; readonly why: string } | { readonly kind: "outside"; readonly why: string };
+
+/**
+ * @param cwd the current directory, links resolved
+ * @param pwd $PWD, which may spell it through links
+ */
+export function findWorkspace(cwd: string, pwd: string | undefined): Workspace {
+  let root = cwd;
+  let logicalRoot = pwd ?? "";
+  for (;;) {
+    if (existsSync(join(root, manifestName))) return { root, logicalRoot, manifest: readManifest(join(root, manifestName)) };
+    if (existsSync(join(root, ".git"))) return { root, logicalRoot, manifest: { state: "absent" } };
+    const parent = dirname(root);
+    if (parent === root) return { root: cwd, logicalRoot: pwd ?? "", manifest: { state: "absent" } };
+    root = parent;
+    logicalRoot = logicalRoot.slice(0, Math.max(0, logicalRoot.lastIndexOf("/")));
+  }
+}
+
+function readManifest(file: string): Manifest {
+  try {
+    if (statSync(file).size > largestManifest) return { state: "invalid", message: `${file} is larger than 1 MiB` };
+    return parseManifest(readFileSync(file, "utf8"));
+  } catch (error) {
+    return { state: "invalid", message: `${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"})` };
+  }
+}
+
+/** @param asked GF_GUARD_SCOPE; anything but `all` and `enrolled` counts as `all`: the guard errs on acting */
+export function scopeOf(workspace: Workspace, config: Config, asked: string | undefined): Scope {
+  if (asked !== undefined && asked !== "" && asked !== "enrolled")
+    return { kind: "inside", why: "GF_GUARD_SCOPE asks for every workspace" };
+  const own = enrolment(workspace, config);
+  if (own !== undefined) return { kind: "inside", why: own };
+  return { kind: "outside", why: "this workspace is not enrolled" };
+}
+
+/** Why a workspace is in scope by itself, whatever GF_GUARD_SCOPE says; undefined where it is not. */
+function enrolment(workspace: Workspace, config: Config): string | undefined {
+  if (workspace.manifest.state === "enrolled") return `${manifestName} enrols this workspace`;
+  if (workspace.manifest.state === "invalid") return `${manifestName} cannot be understood`;
+  if (config.guard.scope === "all") return "the configuration guards every workspace";
+  const listed = config.guard.workspaces.find((path) => workspace.root === path || workspace.root.startsWith(`${path}/`));
+  return listed === undefined ? undefined : `the configuration enrols ${listed}`;
+}
+
+/**
+ * Leaves the verdict where the fast path finds it, if it is one that it can act on alone. Best effort: without
+ * it the next command takes the slow path again. A manifest or configuration younger than a second leaves none,
+ * since a change within the clock's grain could not be told from what was judged.
+ */
+export function rememberVerdict(paths: Paths, workspace: Workspace, config: Config): void {
+  const { manifest, root, logicalRoot } = workspace;
+  const plain = manifest.state !== "invalid" && !(manifest.state === "enrolled" && manifest.mode !== "shared-cache-backed");
+  if (!plain || !/^\/[^\n]*$|^$/.test(logicalRoot) || root.includes("\n")) return;
+  const verdict = enrolment(workspace, config) === undefined ? "unenrolled" : "enrolled";
+  const files = [join(root, manifestName), join(root, envFileName), join(paths.config, "config.toml"), join(paths.config, "trust.json")];
+  const [, envFile, configFile] = files.map((file) => existsSync(file));
+  const present = `${manifest.state === "absent" ? "none" : "manifest"}${envFile === true ? "+env" : ""}${configFile === true ? "+config" : ""}`;
+  try {
+    if (youngest(files) > Date.now() - 1000) return;
+    const directory = `${paths.state}/workspace${logicalRoot}`;
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    writeFileSync(`${directory}/.verdict`, `${verdict} ${present}\n${root}\n`, { mode: 0o600 });
+  } catch {
+    // A read-only or full state directory costs speed, not correctness.
+  }
+}
+
+function youngest(files: readonly string[]): number {
+  return Math.max(0, ...files.map((file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0));
+}

@@ -1,0 +1,40 @@
+/** What a decision rests on, read from this machine, each part once and only when asked for. */
+import { homedir } from "node:os";
+import type { Config } from "../contract/config.ts";
+import { FlywheelError } from "../contract/errors.ts";
+import { type Paths, pathsFrom } from "../contract/paths.ts";
+import type { Profile } from "../contract/profile.ts";
+import { profileName } from "../contract/published.ts";
+import { loadConfig, loadProfile } from "../daemon/api/client/settings.ts";
+import { readTrust } from "../daemon/api/client/trust.ts";
+import { attachmentSource, type Patience } from "./attachment.ts";
+import type { Invocation, World } from "./decide.ts";
+import { type EnvFile, readEnvFile } from "./env-file.ts";
+import { findWorkspace, type Scope, scopeOf, type Workspace } from "./scope.ts";
+
+export interface Surroundings extends World {
+  readonly paths: Paths;
+}
+
+export function surroundings(invocation: Invocation, patience: Patience): Surroundings {
+  const { env, cwd } = invocation;
+  const paths = pathsFrom(env, homedir());
+  const config = once((): Config => loadConfig(paths));
+  const workspace = once((): Workspace => findWorkspace(cwd, env["PWD"]));
+  const profile = once((): Profile => {
+    const name = env["GF_PROFILE"] || "default";
+    if (!profileName.test(name)) throw new FlywheelError("usage", "GF_PROFILE is no profile's name", { next: "unset GF_PROFILE" });
+    return loadProfile(paths, name);
+  });
+  const scope = once((): Scope => scopeOf(workspace(), config(), env["GF_GUARD_SCOPE"]));
+  const envFile = once((): EnvFile => readEnvFile(workspace().root, readTrust(paths)));
+  return { paths, config, profile, workspace, scope, envFile, attachments: attachmentSource(paths, patience) };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
