@@ -45,8 +45,11 @@ const timing = {
   lastRetry: 10_000,
   /** A bus that held this long was a good one: the next retry is early again. */
   steady: 5000,
-  /** Per node between two reads: a read costs about a tenth of that, and a large tailnet rings all day. */
+  /** Between two reads, per node: a read costs less than a tenth of that, and a large tailnet rings all day. */
   restPerNode: 0.25,
+  /** Between two reads, doubled for each ring in a row that brought nothing new, up to the longest. */
+  rest: 100,
+  longestRest: 5000,
 } as const;
 
 const mask = notifyWatch.initialState + notifyWatch.initialHealth + notifyWatch.peerChanges;
@@ -75,6 +78,8 @@ export class TailnetWatcher {
   #queued: Promise<Tailnet> | undefined;
   #firstRing: number | undefined;
   #lastRead = 0;
+  /** Rings in a row that brought nothing new. */
+  #fruitless = 0;
   #doorbell: NodeJS.Timeout | undefined;
   #poll: NodeJS.Timeout | undefined;
   #listening: Promise<void> = Promise.resolve();
@@ -170,6 +175,7 @@ export class TailnetWatcher {
   #settle(tailnet: Tailnet): void {
     if (this.#stop.signal.aborted || (this.#seen && isDeepStrictEqual(tailnet, this.#current))) return;
     this.#seen = true;
+    this.#fruitless = 0;
     this.#current = tailnet;
     try {
       this.#options.onChange(tailnet);
@@ -250,10 +256,15 @@ export class TailnetWatcher {
     if (this.#stop.signal.aborted) return;
     const now = performance.now();
     this.#firstRing ??= now;
-    const rest = this.#current.state === "known" ? this.#current.nodes.length * timing.restPerNode : 0;
+    const nodes = this.#current.state === "known" ? this.#current.nodes.length : 0;
+    const noise = this.#fruitless === 0 ? 0 : Math.min(timing.rest * 2 ** this.#fruitless, timing.longestRest);
+    const rest = Math.max(nodes * timing.restPerNode, noise);
     const due = Math.max(Math.min(now + timing.quiet, this.#firstRing + timing.latest), this.#lastRead + rest);
     clearTimeout(this.#doorbell);
-    this.#doorbell = setTimeout(() => void this.refresh(), due - now).unref();
+    this.#doorbell = setTimeout(() => {
+      this.#fruitless += 1;
+      void this.refresh();
+    }, due - now).unref();
   }
 
   #log(level: "debug" | "warn", message: string): void {
