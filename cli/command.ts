@@ -1,0 +1,73 @@
+/** A command, declared: its words, options and examples are data, from which the parser and the help are made. */
+import type { Context } from "./context.ts";
+
+export interface OptionDefinition {
+  /** As commander writes them: `-n, --lines <number>`; without `<…>` it is a switch. */
+  readonly flag: string;
+  readonly summary: string;
+}
+
+export interface ArgumentDefinition {
+  /** `<endpoint>` is needed, `[file]` is not, `<tool...>` takes all that is left, options of the tool's own included. */
+  readonly name: string;
+  readonly summary: string;
+  readonly choices?: readonly string[];
+}
+
+export interface Example {
+  readonly line: string;
+  readonly does: string;
+}
+
+export interface ExitDefinition {
+  readonly code: number;
+  readonly means: string;
+}
+
+type Options = Readonly<Record<string, OptionDefinition>>;
+
+/** Switches are boolean; options with a value are text, undefined where they were not given. */
+export type Values<O extends Options> = {
+  readonly [K in keyof O]: O[K]["flag"] extends `${string}<${string}` ? string | undefined : boolean;
+};
+
+export type RawValues = Readonly<Record<string, string | boolean | undefined>>;
+
+export interface Command {
+  readonly name: string;
+  readonly summary: string;
+  /** More than the summary, for the command's own help. */
+  readonly details: string | undefined;
+  readonly arguments: readonly ArgumentDefinition[];
+  readonly options: Options;
+  readonly examples: readonly Example[];
+  readonly exits: readonly ExitDefinition[];
+  run(context: Context, values: RawValues, args: readonly string[]): Promise<number>;
+}
+
+/**
+ * Declares a command. `run` gets the values of exactly the options that are declared, and the arguments
+ * in order (an optional one that was not given is missing); it gives the exit code and throws FlywheelError.
+ */
+export function defineCommand<const O extends Options>(definition: {
+  name: string;
+  summary: string;
+  details?: string;
+  arguments?: readonly ArgumentDefinition[];
+  options: O;
+  examples: readonly Example[];
+  exits?: readonly ExitDefinition[];
+  run(context: Context, values: Values<O>, args: readonly string[]): Promise<number>;
+}): Command {
+  return {
+    name: definition.name,
+    summary: definition.summary,
+    details: definition.details,
+    arguments: definition.arguments ?? [],
+    options: definition.options,
+    examples: definition.examples,
+    exits: definition.exits ?? [],
+    // parse.ts fills in a value for each declared option, by its flag.
+    run: (context, values, args) => definition.run(context, values as Values<O>, args),
+  };
+}

@@ -1,0 +1,38 @@
+import { parseEndpoint } from "../../contract/endpoint.ts";
+import { hasLocalProof } from "../../contract/environment.ts";
+import { FlywheelError } from "../../contract/errors.ts";
+import { Exit } from "../../contract/exit.ts";
+import { printable } from "../../contract/text.ts";
+import { defineCommand } from "../command.ts";
+import { runningDaemon } from "../daemon.ts";
+import { latency } from "../output/words.ts";
+import { oneOf } from "../values.ts";
+
+export default defineCommand({
+  name: "attach",
+  summary: "name an endpoint yourself; it is kept, and still has to prove itself",
+  details:
+    "Loopback is taken only as a local proof: with GF_BAZEL_LOCAL_PROOF=port-forward and\nGF_BAZEL_ALLOW_LOCALHOST_PROOF=true in the environment.",
+  arguments: [{ name: "<endpoint>", summary: "grpc, grpcs, http or https URL; for Nix http or https with the cache's name as path" }],
+  options: { kind: { flag: "--kind <kind>", summary: "bazel or nix (bazel)" } },
+  examples: [
+    { line: "flywheel attach grpc://cache.example.ts.net:9092", does: "a Bazel remote cache" },
+    { line: "flywheel attach --kind nix https://nix-cache.example.org/main", does: "a Nix binary cache" },
+  ],
+  exits: [{ code: Exit.failed, means: "the endpoint is no endpoint, or it did not prove itself" }],
+  async run({ env, paths, profile, output }, options, [text = ""]) {
+    const kind = oneOf("--kind", options.kind ?? "bazel", ["bazel", "nix"]);
+    const parsed = parseEndpoint(text, kind);
+    if (!parsed.ok)
+      throw new FlywheelError("endpoint-invalid", `${printable(text, 80)}: ${parsed.message}`, { next: "flywheel attach --help" });
+    const daemon = await runningDaemon(paths);
+    const outcome = await daemon.attach({ profile, kind, endpoint: parsed.endpoint.url, localProof: hasLocalProof(env) });
+    if (output.format === "json") output.json(outcome);
+    else if (outcome.ok) output.line(`${outcome.endpoint} proved itself in ${latency(outcome.latencyMs)}`);
+    else {
+      output.line(`${printable(outcome.endpoint)} is kept, but not attached: ${outcome.rung}: ${printable(outcome.reason)}`);
+      if (outcome.next !== null) output.line(`  next: ${printable(outcome.next)}`);
+    }
+    return outcome.ok ? Exit.ok : Exit.failed;
+  },
+});

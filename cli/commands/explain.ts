@@ -1,0 +1,48 @@
+import { Exit } from "../../contract/exit.ts";
+import { printable } from "../../contract/text.ts";
+import type { Decision } from "../../shim/decide.ts";
+import { type Explanation, explain } from "../../shim/explain.ts";
+import { defineCommand } from "../command.ts";
+
+export default defineCommand({
+  name: "explain",
+  summary: "say what the guard would do with a command line, and why, without doing it",
+  arguments: [{ name: "<tool...>", summary: "bazel or bazelisk, and its arguments" }],
+  options: {},
+  examples: [{ line: "flywheel explain -- bazel build //...", does: "its class, the decision, and the command line that would run" }],
+  exits: [{ code: Exit.failed, means: "it would be refused" }],
+  async run({ env, cwd, output }, _options, [tool = "", ...args]) {
+    const explanation = await explain({ tool, args }, env, cwd);
+    if (output.format === "json") output.json({ schema: 1, ...explanation });
+    else output.line(view(explanation));
+    return explanation.decision.kind === "refuse" ? Exit.failed : Exit.ok;
+  },
+});
+
+function view({ class: commandClass, clearToFastPath, decision, runs, realTool }: Explanation): string {
+  const lines = [
+    `  class      ${commandClass}${decision.command === "" ? "" : ` (${printable(decision.command, 40)})`}`,
+    `  path       ${clearToFastPath ? "fast: sh can tell by itself" : "slow: sh asks flywheel guard"}`,
+    ...viewDecision(decision),
+    `  real tool  ${realTool.file ?? "none on PATH"}`,
+  ];
+  if (runs !== null) lines.push(`  would run  ${runs.map((word) => printable(word, 400)).join(" ")}`);
+  return lines.join("\n");
+}
+
+function viewDecision(decision: Decision): string[] {
+  switch (decision.kind) {
+    case "run":
+      return [`  decision   runs as it is: ${printable(decision.why)}`];
+    case "inject":
+      return [`  decision   gets the attached cache: ${printable(decision.why)}`];
+    case "escape":
+      return [`  decision   runs alone, recorded: ${printable(decision.reason)}`];
+    case "refuse":
+      return [
+        `  decision   refused: ${printable(decision.reason)}`,
+        ...decision.tried.map((line) => `    tried    ${printable(line)}`),
+        ...decision.next.map((line) => `    next     ${printable(line)}`),
+      ];
+  }
+}

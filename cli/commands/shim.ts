@@ -1,0 +1,102 @@
+import { basename } from "node:path";
+import { FlywheelError } from "../../contract/errors.ts";
+import { Exit } from "../../contract/exit.ts";
+import { printable } from "../../contract/text.ts";
+import { bazelNames } from "../../shim/fast-path.ts";
+import { findRealTool } from "../../shim/tool.ts";
+import { defineCommand } from "../command.ts";
+import type { Context } from "../context.ts";
+import { confirmed } from "../output/ask.ts";
+import { shimDirectory } from "../package.ts";
+import { pathBlock, type RcShell, rcShells, withBlock, withoutBlock } from "../rc/block.ts";
+import { applyEdit, diff, type Edit, planEdit, rcFile } from "../rc/file.ts";
+import { oneOf } from "../values.ts";
+
+export default defineCommand({
+  name: "shim",
+  summary: "put the guard in front of bazel, take it away, or say where it is",
+  details:
+    "`install` adds a marked block to your shell's start file that puts the shim's directory first on PATH; `uninstall`\nremoves exactly that block. Both show the change first and ask.",
+  arguments: [{ name: "<action>", summary: "what to do", choices: ["install", "uninstall", "path"] }],
+  options: {
+    shell: { flag: "--shell <shell>", summary: `${rcShells.join(", ")} or all (by SHELL)` },
+    dryRun: { flag: "--dry-run", summary: "show the change and make none" },
+    yes: { flag: "--yes", summary: "do not ask" },
+    real: { flag: "--real <tool>", summary: "with path: print the real tool instead" },
+  },
+  examples: [
+    { line: "flywheel shim install", does: "show the change, ask, and make it" },
+    { line: "flywheel shim install --dry-run", does: "only show it" },
+    { line: "flywheel shim uninstall", does: "take it out again, byte for byte" },
+    { line: 'PATH="$(flywheel shim path):$PATH"', does: "for this shell alone" },
+    { line: "flywheel shim path --real bazel", does: "what the shim would run" },
+  ],
+  exits: [
+    { code: Exit.failed, means: "nothing was changed" },
+    { code: Exit.notFound, means: "with --real: there is no such tool on PATH" },
+  ],
+  async run(context, { shell, dryRun, yes, real }, [action]) {
+    if (action === "path") return printPath(context, real);
+    if (real !== undefined) throw new FlywheelError("usage", "--real belongs to `shim path`", { next: "flywheel shim path --real bazel" });
+    const directory = action === "install" ? shimDirectory() : undefined;
+    const edits = chosenShells(context, shell).map((each) =>
+      planEdit(rcFile(each, context.env, context.home), (content) =>
+        directory === undefined
+          ? content === undefined
+            ? undefined
+            : withoutBlock(content)
+          : withBlock(content, pathBlock(each, directory)),
+      ),
+    );
+    const changes = edits.filter((edit) => edit.before !== edit.after);
+    const made = dryRun || changes.length === 0 || (await make(context, changes, yes));
+    report(context, changes, { dryRun, made });
+    return made ? Exit.ok : Exit.failed;
+  },
+});
+
+async function make({ output }: Context, changes: readonly Edit[], yes: boolean): Promise<boolean> {
+  if (output.format === "human") for (const edit of changes) output.notice(diff(edit));
+  if (!(await confirmed(output, "Make this change?", { yes }))) return false;
+  for (const edit of changes) await applyEdit(edit);
+  return true;
+}
+
+function report({ output }: Context, changes: readonly Edit[], { dryRun, made }: { dryRun: boolean; made: boolean }): void {
+  if (output.format === "json") {
+    output.json({ schema: 1, changed: made && !dryRun, files: changes.map((edit) => ({ file: edit.file, diff: diff(edit) })) });
+    return;
+  }
+  if (changes.length === 0) output.line("nothing to change");
+  else if (dryRun) for (const edit of changes) output.line(diff(edit));
+  else if (made) output.line(`changed ${changes.map((edit) => edit.file).join(", ")}; open a new shell for it to take effect`);
+  else output.notice("nothing was changed");
+}
+
+function chosenShells({ env }: Context, asked: string | undefined): readonly RcShell[] {
+  if (asked === "all") return rcShells;
+  if (asked !== undefined) return [oneOf("--shell", asked, rcShells)];
+  const name = basename(env["SHELL"] ?? "");
+  const shell = rcShells.find((each) => each === name);
+  if (shell !== undefined) return [shell];
+  throw new FlywheelError("usage", `SHELL names ${printable(name, 40) || "nothing"}, whose start file is not known here`, {
+    next: `say which: --shell ${rcShells.join("|")}|all`,
+  });
+}
+
+function printPath({ env, output }: Context, real: string | undefined): number {
+  if (real === undefined) {
+    const directory = shimDirectory();
+    if (output.format === "json") output.json({ directory });
+    else output.line(directory);
+    return Exit.ok;
+  }
+  const { file } = findRealTool(oneOf("--real", real, bazelNames), { ...env });
+  if (file === undefined)
+    throw new FlywheelError("tool-not-found", `there is no ${real} on PATH`, {
+      next: `install it, or name it in GF_REAL_${real.toUpperCase()}`,
+    });
+  if (output.format === "json") output.json({ tool: real, file });
+  else output.line(file);
+  return Exit.ok;
+}

@@ -1,0 +1,86 @@
+import type { StatusReport } from "../../contract/api.ts";
+import { FlywheelError } from "../../contract/errors.ts";
+import { Exit } from "../../contract/exit.ts";
+import type { DaemonClient } from "../../daemon/api/client/connection.ts";
+import { defineCommand } from "../command.ts";
+import { runningDaemon } from "../daemon.ts";
+import type { Output } from "../output/output.ts";
+import { duration } from "../output/words.ts";
+import { exitOf, viewStatus } from "../status/view.ts";
+import { wholeNumber } from "../values.ts";
+
+export default defineCommand({
+  name: "up",
+  summary: "start the daemon and attach",
+  details: "Waits until Bazel is attached or until it is clear why not. Ends a `flywheel detach`.",
+  options: { timeout: { flag: "--timeout <seconds>", summary: "how long to wait, 1 to 300 (15)" } },
+  examples: [
+    { line: "flywheel up", does: "attach, and say how long it took" },
+    { line: "flywheel up --json", does: "the status, as `flywheel status --json`" },
+  ],
+  exits: [
+    { code: Exit.failed, means: "the daemon could not be started" },
+    { code: Exit.notAttached, means: "Bazel is not attached; the reason is said" },
+  ],
+  async run({ paths, profile, output }, { timeout }) {
+    const seconds = wholeNumber("--timeout", timeout, { least: 1, most: 300 }) ?? 15;
+    const started = performance.now();
+    const progress = startProgress(output);
+    let report: StatusReport;
+    try {
+      const daemon = await runningDaemon(paths);
+      const first = await daemon.up(profile);
+      report = first.bazel.unsettled ? await settled(daemon, profile, first, started + seconds * 1000) : first;
+    } finally {
+      progress.stop();
+    }
+    if (output.format === "json") output.json(report);
+    else {
+      output.line(viewStatus(report, output.paint));
+      const took = duration(performance.now() - started);
+      if (report.bazel.state === "attached") output.line(`  attached in ${took}`);
+      else output.line(`  not attached after ${took}`);
+    }
+    return exitOf(report);
+  },
+});
+
+/** The first status that is not still coming, or the last one before the deadline. */
+async function settled(daemon: DaemonClient, profile: string, first: StatusReport, deadline: number): Promise<StatusReport> {
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), Math.max(0, deadline - performance.now()));
+  let last = first;
+  try {
+    for await (const report of daemon.watch(profile, stop.signal)) {
+      last = report;
+      if (!report.bazel.unsettled) return report;
+    }
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+  } finally {
+    clearTimeout(timer);
+    stop.abort();
+  }
+  if (performance.now() < deadline)
+    throw new FlywheelError("daemon-unreachable", "the daemon stopped while it was being waited for", { next: "flywheel logs" });
+  return last;
+}
+
+/** A line that moves, after half a second, where somebody watches. */
+function startProgress(output: Output): { stop(): void } {
+  if (!output.live) return { stop: () => {} };
+  const started = performance.now();
+  let drawn = false;
+  const timer = setInterval(() => {
+    const seconds = (performance.now() - started) / 1000;
+    if (seconds < 0.5) return;
+    drawn = true;
+    output.rawNotice(`\rlooking for a cache … ${seconds.toFixed(1)} s`);
+  }, 100);
+  return {
+    stop: () => {
+      clearInterval(timer);
+      if (drawn) output.rawNotice("\r\u001b[K");
+    },
+  };
+}

@@ -1,0 +1,69 @@
+/** `flywheel`: finds the command, runs it, and turns what it throws into words and an exit code. */
+import { homedir } from "node:os";
+import { FlywheelError } from "../contract/errors.ts";
+import { Exit } from "../contract/exit.ts";
+import { pathsFrom } from "../contract/paths.ts";
+import { profileName } from "../contract/published.ts";
+import { printable } from "../contract/text.ts";
+import { report } from "./failure.ts";
+import { Output } from "./output/output.ts";
+
+async function main(argv: readonly string[]): Promise<number> {
+  // The guard speaks to sh: its arguments are not ours to read.
+  if (argv[0] === "guard") return (await import("../shim/guard.ts")).runGuard(argv.slice(1));
+  const own = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : argv.length);
+  let output = new Output(own.includes("--json") ? "json" : "human", process.env);
+  let trace: "hidden" | "shown" = own.includes("--debug") ? "shown" : "hidden";
+  try {
+    const { overview, parse, splitCommand } = await import("./parse.ts");
+    const { loadCommand, registry } = await import("./registry.ts");
+    const { name, rest } = splitCommand(argv);
+    const asksHelp = name === "help" || (name === undefined && rest.some((word) => word === "-h" || word === "--help"));
+    if (asksHelp && rest.every((word) => word.startsWith("-"))) {
+      const commands = await Promise.all(Object.values(registry).map(async (load) => (await load()).default));
+      output.raw(overview(commands));
+      return Exit.ok;
+    }
+    const called = name === "help" ? { name: rest[0], rest: ["--help"] } : { name, rest };
+    const asksVersion = name === undefined && rest.some((word) => word === "-V" || word === "--version");
+    const commandName = asksVersion ? "version" : (called.name ?? "status");
+    const command = await loadCommand(commandName);
+    if (command === undefined) {
+      throw new FlywheelError("usage", `there is no command ${printable(commandName, 60)}`, { next: "flywheel --help" });
+    }
+    const words = asksVersion ? rest.filter((word) => word !== "-V" && word !== "--version") : called.rest;
+    const parsed = parse(command, words);
+    if (parsed.kind === "help") {
+      output.raw(parsed.text);
+      return Exit.ok;
+    }
+    output = new Output(parsed.globals.json ? "json" : "human", process.env);
+    trace = parsed.globals.debug ? "shown" : "hidden";
+    const home = homedir();
+    const context = {
+      env: process.env,
+      cwd: process.cwd(),
+      home,
+      paths: pathsFrom(process.env, home),
+      profile: profileOf(parsed.globals.profile, process.env["GF_PROFILE"]),
+      output,
+    };
+    const code = await command.run(context, parsed.values, parsed.args);
+    if (name === undefined && !asksVersion && output.interactive)
+      output.notice(output.noticePaint.dim("flywheel --help lists the commands"));
+    return code;
+  } catch (error) {
+    return report(error, output, trace);
+  }
+}
+
+function profileOf(given: string | undefined, environment: string | undefined): string {
+  const name = given ?? (environment || "default");
+  if (profileName.test(name)) return name;
+  const where = given === undefined ? "GF_PROFILE" : "--profile";
+  throw new FlywheelError("usage", `${where}: ${printable(name, 40)} is no profile name`, {
+    next: "use lower-case letters, digits and dashes, at most 32",
+  });
+}
+
+process.exitCode = await main(process.argv.slice(2));

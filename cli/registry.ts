@@ -1,0 +1,29 @@
+/** The commands by name, each loaded only when it is called or when help needs its words. */
+import type { Command } from "./command.ts";
+
+type Load = () => Promise<{ readonly default: Command }>;
+
+/** In the order of the help. */
+export const registry: Readonly<Record<string, Load>> = {
+  up: () => import("./commands/up.ts"),
+  down: () => import("./commands/down.ts"),
+  status: () => import("./commands/status.ts"),
+  env: () => import("./commands/env.ts"),
+  contract: () => import("./commands/contract.ts"),
+  attach: () => import("./commands/attach.ts"),
+  detach: () => import("./commands/detach.ts"),
+  trust: () => import("./commands/trust.ts"),
+  exec: () => import("./commands/exec.ts"),
+  compat: () => import("./commands/compat.ts"),
+  explain: () => import("./commands/explain.ts"),
+  shim: () => import("./commands/shim.ts"),
+  logs: () => import("./commands/logs.ts"),
+  history: () => import("./commands/history.ts"),
+  version: () => import("./commands/version.ts"),
+};
+
+/** The command of that name; undefined where there is none. */
+export async function loadCommand(name: string): Promise<Command | undefined> {
+  const load = Object.hasOwn(registry, name) ? registry[name] : undefined;
+  return load === undefined ? undefined : (await load()).default;
+}

@@ -1,0 +1,127 @@
+/** The status: the daemon's where one answers, else what the published files and the spool still say. */
+import type { AttachmentReport, EscapesReport, StatusReport } from "../../contract/api.ts";
+import { statusSchema } from "../../contract/api.ts";
+import type { Tool } from "../../contract/endpoint.ts";
+import { FlywheelError } from "../../contract/errors.ts";
+import type { Paths } from "../../contract/paths.ts";
+import { type Clock, lease } from "../../contract/published.ts";
+import { DaemonClient } from "../../daemon/api/client/connection.ts";
+
+/** Starts nothing. */
+export async function readStatus(paths: Paths, profile: string): Promise<StatusReport> {
+  try {
+    return await new DaemonClient(paths).status(profile);
+  } catch (error) {
+    if (!(error instanceof FlywheelError) || error.code !== "daemon-unreachable") throw error;
+    return statusWithoutDaemon(paths, profile);
+  }
+}
+
+async function statusWithoutDaemon(paths: Paths, profile: string): Promise<StatusReport> {
+  const { readClock } = await import("../../daemon/api/client/clock.ts");
+  const now = readClock();
+  const bazel = await published(paths, profile, "bazel", now);
+  const nix = await published(paths, profile, "nix", now);
+  const attached = bazel.report.state === "attached";
+  return {
+    schema: statusSchema,
+    mode: attached ? bazel.mode : "compatibility-local-only",
+    profileState: attached ? bazel.profileState : "unattached",
+    profile,
+    detached: false,
+    bazel: {
+      ...bazel.report,
+      upload: bazel.upload,
+      digestFunctions: null,
+      updateEnabled: null,
+      aliases: bazel.aliases,
+      instanceName: null,
+    },
+    nix: { ...nix.report, publicKey: null, trusted: null, storeDir: null },
+    tailnet: {
+      name: null,
+      magicDnsSuffix: null,
+      trusted: false,
+      backendState: null,
+      self: null,
+      health: [],
+      via: null,
+      systemSocket: true,
+      reason: "no daemon is running to ask the tailnet",
+      next: "flywheel up",
+    },
+    candidates: [],
+    rejections: [],
+    daemon: null,
+    escapes: await escapes(paths),
+  };
+}
+
+interface FromFile {
+  readonly report: AttachmentReport;
+  readonly mode: StatusReport["mode"];
+  readonly profileState: StatusReport["profileState"];
+  readonly upload: boolean;
+  readonly aliases: readonly string[];
+}
+
+async function published(paths: Paths, profile: string, kind: Tool, now: Clock): Promise<FromFile> {
+  const { readPublished } = await import("../../daemon/api/client/published.ts");
+  const reading = readPublished(paths, profile, kind, now);
+  const nothing = { mode: "compatibility-local-only", profileState: "unattached", upload: false, aliases: [] } as const;
+  switch (reading.state) {
+    case "absent":
+      return { ...nothing, report: unattached("no daemon is running") };
+    case "unbelievable":
+      return { ...nothing, report: unattached(`the published attachment is not believed: ${reading.fault}`) };
+    case "stale":
+      return { ...nothing, report: unattached(`no daemon is running, and what the last one published is over: ${reading.fault}`) };
+    case "live": {
+      const { published } = reading;
+      if (published.endpoint === undefined) return { ...nothing, report: unattached(published.reason) };
+      const age = Math.max(0, now.seconds - published.verified);
+      return {
+        mode: published.mode,
+        profileState: published.state,
+        upload: published.upload,
+        aliases: published.aliases.map((alias) => alias.url),
+        report: {
+          ...unattached(null),
+          state: "attached",
+          endpoint: published.endpoint.url,
+          verifiedAt: new Date(Date.now() - age * 1000).toISOString(),
+          proofAgeS: age,
+          next: `no daemon answers: this ends in ${Math.min(lease.span, Math.max(0, published.validUntil - now.seconds))} s unless \`flywheel up\``,
+        },
+      };
+    }
+  }
+}
+
+function unattached(reason: string | null): AttachmentReport {
+  return {
+    state: "unattached",
+    endpoint: null,
+    source: null,
+    node: null,
+    verifiedAt: null,
+    proofAgeS: null,
+    latencyMs: null,
+    health: "unknown",
+    reason,
+    rung: null,
+    next: "flywheel up",
+    unsettled: false,
+  };
+}
+
+async function escapes(paths: Paths): Promise<EscapesReport> {
+  const { readSpool } = await import("../../daemon/api/client/spool.ts");
+  const midnight = new Date().setHours(0, 0, 0, 0);
+  const all = readSpool(paths, { limit: 10_000 }).entries.filter((entry) => entry.kind === "escape");
+  const [last] = all;
+  return {
+    today: all.filter((entry) => Date.parse(entry.at) >= midnight).length,
+    last: last === undefined ? null : { at: last.at, reason: last.reason, command: `${last.tool} ${last.command}`.trim() },
+  };
+}

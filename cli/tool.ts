@@ -1,0 +1,58 @@
+/** Handing the process over to a guarded tool. */
+import { accessSync, constants } from "node:fs";
+import { join } from "node:path";
+import type { Environment } from "../contract/environment.ts";
+import { FlywheelError } from "../contract/errors.ts";
+import { printable } from "../contract/text.ts";
+import { shimDirectory } from "./package.ts";
+
+/**
+ * The shim of a tool.
+ * @throws FlywheelError `tool-not-found`
+ */
+export function shimOf(tool: string): string {
+  const file = join(shimDirectory(), tool);
+  const unknown = new FlywheelError("tool-not-found", `there is no shim for ${printable(tool, 60)}`, {
+    next: "name the tool alone, as in: flywheel exec -- bazel build //…",
+  });
+  if (!/^[a-z][a-z0-9-]*$/.test(tool)) throw unknown;
+  try {
+    accessSync(file, constants.X_OK);
+  } catch {
+    throw unknown;
+  }
+  return file;
+}
+
+/**
+ * Node decodes argv as UTF-8 and cannot give back what was not: such a word would reach the tool changed.
+ * @throws FlywheelError `usage`
+ */
+export function refuseBrokenWords(args: readonly string[], otherWay: string): void {
+  const broken = args.findIndex((word) => word.includes("\ufffd"));
+  if (broken === -1) return;
+  throw new FlywheelError("usage", `argument ${broken + 1} of the tool is not UTF-8 and would reach it changed`, { next: otherWay });
+}
+
+/** Replaces this process with a program: nothing of ours stays behind as its parent. Never returns. */
+export function replaceProcess(file: string, args: readonly string[], env: Environment): never {
+  // Node ignores these two, and an ignored signal stays so across exec: the last listener's end restores the default.
+  for (const signal of ["SIGPIPE", "SIGXFSZ"] as const) {
+    const nothing = (): void => {};
+    process.on(signal, nothing);
+    process.off(signal, nothing);
+  }
+  if (process.execve === undefined)
+    throw new FlywheelError("internal", "this Node cannot replace its process", { next: "use Node.js 22.19 or newer" });
+  return process.execve(file, [file, ...args], definedOnly(givenBack(env)));
+}
+
+/** The launcher took NODE_OPTIONS for itself; the tool's programs get it back. */
+function givenBack(env: Environment): Environment {
+  const { GF_SAVED_NODE_OPTIONS: saved, ...rest } = env;
+  return saved === undefined ? rest : { ...rest, NODE_OPTIONS: saved };
+}
+
+function definedOnly(env: Environment): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
