@@ -1,0 +1,225 @@
+/** One kind of one profile: proves its candidates and holds the attachment. */
+import type { Attachment, Health, Unattached } from "../../contract/attachment.ts";
+import type { CacheFacts, Candidate, ProbeResult, Rejection } from "../../contract/candidate.ts";
+import type { Tool } from "../../contract/endpoint.ts";
+import type { Clock } from "../../contract/published.ts";
+import { type Contender, choose, trustRank } from "./choose.ts";
+import { nextHealth, smoothed } from "./health.ts";
+import { sideBySide } from "./side-by-side.ts";
+
+/** Probes of one kind that run at once. */
+const bound = 8;
+/** Of a confirmation while others could take over: failover must not wait for a dead cache twice. Milliseconds. */
+const shortConfirmMs = 450;
+
+/** What is known of one candidate. */
+export interface Track {
+  readonly candidate: Candidate;
+  readonly health: Health;
+  /** Smoothed, of the probes that passed: milliseconds. */
+  readonly latencyMs: number | undefined;
+  /** The last probe's outcome. */
+  readonly outcome: ProbeResult | undefined;
+  /** The last proof: boot-clock seconds, the wall clock for people, and what the cache said of itself. */
+  readonly proof: { readonly verified: number; readonly at: Date; readonly facts: CacheFacts } | undefined;
+}
+
+export interface AttacherOptions {
+  readonly kind: Tool;
+  /** Climbs the ladder once; never throws. */
+  readonly probe: (candidate: Candidate, timeoutMs: number | undefined) => Promise<ProbeResult>;
+  readonly clock: () => Clock;
+  /** After each proof, and whenever the attachment becomes another one or none. */
+  readonly onChange: () => void;
+}
+
+export class Attacher {
+  readonly kind: Tool;
+  readonly #options: AttacherOptions;
+  readonly #tracks = new Map<string, Track>();
+  /** Candidates of which a first answer is still awaited. */
+  readonly #pending = new Set<string>();
+  #rejections: readonly Rejection[] = [];
+  #attached: string | undefined;
+  /** Set while the profile is detached. */
+  #held: { readonly reason: string; readonly next: string } | undefined;
+  #settled = false;
+
+  constructor(options: AttacherOptions) {
+    this.kind = options.kind;
+    this.#options = options;
+  }
+
+  get attachment(): Attachment {
+    const track = this.#attached === undefined ? undefined : this.#tracks.get(this.#attached);
+    if (track?.proof === undefined) return this.#unattached();
+    const { candidate, health, proof } = track;
+    return {
+      state: "attached",
+      kind: this.kind,
+      candidate,
+      latencyMs: track.latencyMs ?? 0,
+      health,
+      verified: proof.verified,
+      facts: proof.facts,
+    };
+  }
+
+  /** Strongest source first, as discovery gave them. */
+  get tracks(): readonly Track[] {
+    return [...this.#tracks.values()];
+  }
+
+  get rejections(): readonly Rejection[] {
+    return this.#rejections;
+  }
+
+  /** When the attached endpoint was proved last, by the wall clock. */
+  get provedAt(): Date | undefined {
+    return this.#attached === undefined ? undefined : this.#tracks.get(this.#attached)?.proof?.at;
+  }
+
+  /** Takes what discovery found. What is known of a candidate stays; an attached one that is no candidate any more is dropped. */
+  replace(candidates: readonly Candidate[], rejections: readonly Rejection[]): void {
+    const known = new Map(this.#tracks);
+    this.#tracks.clear();
+    this.#rejections = rejections;
+    for (const candidate of candidates) {
+      const old = known.get(candidate.endpoint.url);
+      const { url } = candidate.endpoint;
+      // The same URL under another pin is another place: nothing that was proved there counts here.
+      const same = old !== undefined && JSON.stringify(pinOf(old.candidate)) === JSON.stringify(pinOf(candidate));
+      this.#tracks.set(
+        url,
+        same ? { ...old, candidate } : { candidate, health: "unknown", latencyMs: undefined, outcome: undefined, proof: undefined },
+      );
+    }
+    if (this.#attached === undefined || this.#tracks.get(this.#attached)?.proof !== undefined) return;
+    this.#attached = undefined;
+    this.#settled = false;
+    this.#options.onChange();
+  }
+
+  /** Holds it unattached, or lets it go (undefined). */
+  hold(held: { readonly reason: string; readonly next: string } | undefined): void {
+    this.#held = held;
+    if (held === undefined) {
+      if (this.#attached === undefined) this.#settled = false;
+      return;
+    }
+    this.#attached = undefined;
+    this.#settled = true;
+    this.#options.onChange();
+  }
+
+  /** Proves every candidate, side by side, and attaches the best of those that pass. */
+  async survey(): Promise<void> {
+    if (this.#held !== undefined) return;
+    await this.#probeAll([...this.#tracks.keys()].filter((url) => url !== this.#attached));
+    this.#settle();
+  }
+
+  /**
+   * Proves the attached endpoint. Where it fails, it is confirmed once, at once, while the others are
+   * proved beside it, so that failover counts from the first failure.
+   */
+  async prove(): Promise<void> {
+    const url = this.#attached;
+    if (url === undefined) return this.survey();
+    if (await this.#probe(url)) return this.#options.onChange();
+    const others = [...this.#tracks.keys()].filter((other) => other !== url);
+    const surveyed = this.#probeAll(others);
+    const confirmed = await this.#probe(url, others.length > 0 ? shortConfirmMs : undefined);
+    if (this.#attached === url && !confirmed) {
+      this.#attached = undefined;
+      this.#choose();
+    }
+    await surveyed;
+    this.#settle();
+  }
+
+  async #probeAll(urls: readonly string[]): Promise<void> {
+    for (const url of urls) this.#pending.add(url);
+    await sideBySide(urls, bound, async (url) => {
+      await this.#probe(url);
+      this.#pending.delete(url);
+      // Not waiting for the slowest: attached as soon as nobody more trusted is still to answer.
+      if (this.#attached === undefined) this.#choose();
+    });
+  }
+
+  /** @returns whether it passed */
+  async #probe(url: string, timeoutMs?: number): Promise<boolean> {
+    const before = this.#tracks.get(url);
+    if (before === undefined) return false;
+    // The proof counts from when it was begun: what the cache was asked then is what it vouches for.
+    const asked = this.#options.clock().seconds;
+    const outcome = await this.#options.probe(before.candidate, timeoutMs);
+    const track = this.#tracks.get(url);
+    if (track === undefined || track.candidate !== before.candidate) return outcome.ok;
+    this.#tracks.set(url, {
+      candidate: track.candidate,
+      health: nextHealth(track.health, outcome.ok),
+      latencyMs: outcome.ok ? smoothed(track.latencyMs, outcome.latencyMs) : track.latencyMs,
+      outcome,
+      proof: outcome.ok ? { verified: asked, at: new Date(), facts: outcome.facts } : track.proof,
+    });
+    return outcome.ok;
+  }
+
+  #settle(): void {
+    this.#settled = true;
+    this.#choose();
+    this.#options.onChange();
+  }
+
+  #choose(): void {
+    if (this.#held !== undefined) return;
+    const contenders: Contender[] = [];
+    for (const { candidate, health, latencyMs, outcome } of this.#tracks.values()) {
+      if (outcome?.ok === true) contenders.push({ candidate, health, latencyMs: latencyMs ?? outcome.latencyMs });
+    }
+    const chosen = choose(contenders, this.#attached);
+    if (chosen === undefined || chosen.candidate.endpoint.url === this.#attached) return;
+    const rank = trustRank(chosen.candidate);
+    for (const url of this.#pending) {
+      const track = this.#tracks.get(url);
+      if (track !== undefined && trustRank(track.candidate) < rank) return;
+    }
+    this.#attached = chosen.candidate.endpoint.url;
+    this.#settled = true;
+    this.#options.onChange();
+  }
+
+  #unattached(): Unattached {
+    const base = { state: "unattached", kind: this.kind } as const;
+    if (this.#held !== undefined) return { ...base, ...this.#held, unsettled: false };
+    if (!this.#settled) return { ...base, reason: "the first round of probes is still running", unsettled: true };
+    const failed = this.tracks.filter((track) => track.outcome?.ok === false);
+    const first = failed[0]?.outcome;
+    if (first?.ok === false) {
+      const more = failed.length > 1 ? `; ${failed.length - 1} more failed too` : "";
+      const next = first.next === undefined ? {} : { next: first.next };
+      return { ...base, reason: `${first.reason}${more}`, rung: first.rung, ...next, unsettled: false };
+    }
+    const rejected = this.#rejections[0];
+    if (rejected !== undefined) {
+      const next = rejected.next === undefined ? {} : { next: rejected.next };
+      return { ...base, reason: `no candidate: ${rejected.subject}: ${rejected.reason}`, ...next, unsettled: false };
+    }
+    return {
+      ...base,
+      reason: "no candidate: no service, no tagged node and no configured endpoint names a cache",
+      next:
+        this.kind === "bazel"
+          ? "flywheel attach <endpoint>, or flywheel doctor"
+          : "flywheel attach --kind nix <endpoint>, or flywheel doctor",
+      unsettled: false,
+    };
+  }
+}
+
+function pinOf(candidate: Candidate): unknown {
+  const { source } = candidate;
+  return "pin" in source ? [source.name, source.pin] : [source.name];
+}

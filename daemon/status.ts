@@ -1,0 +1,164 @@
+/** Puts together what `flywheel status` shows. Pure. */
+import {
+  type AttachmentReport,
+  type CandidateReport,
+  type DaemonReport,
+  type EscapesReport,
+  type RejectionReport,
+  type StatusReport,
+  statusSchema,
+  type TailnetReport,
+} from "../contract/api.ts";
+import { type Attachment, profileStateOf, substrateModeOf } from "../contract/attachment.ts";
+import type { Candidate, Rejection } from "../contract/candidate.ts";
+import type { Profile } from "../contract/profile.ts";
+import type { Clock } from "../contract/published.ts";
+import type { TrustStore } from "../contract/trust.ts";
+import type { Attacher, Track } from "./attachment/attacher.ts";
+import { tailnetTrust } from "./discovery/trust.ts";
+import type { Tailnet } from "./tailnet/tailnet.ts";
+
+export interface StatusInput {
+  readonly profile: Profile;
+  readonly detached: boolean;
+  readonly bazel: Attacher;
+  readonly nix: Attacher;
+  readonly tailnet: Tailnet;
+  readonly trust: TrustStore;
+  readonly now: Clock;
+  readonly daemon: DaemonReport;
+  readonly escapes: EscapesReport;
+}
+
+export function buildStatus(input: StatusInput): StatusReport {
+  const { profile } = input;
+  const bazel = input.bazel.attachment;
+  const nix = input.nix.attachment;
+  const bazelFacts = bazel.state === "attached" ? bazel.facts : undefined;
+  return {
+    schema: statusSchema,
+    mode: substrateModeOf(bazel),
+    profileState: profileStateOf(bazel),
+    profile: profile.name,
+    detached: input.detached,
+    bazel: {
+      ...attachmentReport(bazel, input.bazel, input.now),
+      upload: bazel.state === "attached" && profile.bazel.upload,
+      digestFunctions: bazelFacts?.digestFunctions ?? null,
+      updateEnabled: bazelFacts?.updateEnabled ?? null,
+      aliases: bazel.state === "attached" ? bazel.candidate.aliases.map((alias) => alias.url) : [],
+      instanceName: profile.bazel.instanceName ?? null,
+    },
+    nix: {
+      ...attachmentReport(nix, input.nix, input.now),
+      publicKey: nixKeys(profile, input.trust)[0] ?? null,
+      trusted: null,
+      storeDir: nix.state === "attached" ? (nix.facts.storeDir ?? null) : null,
+    },
+    tailnet: tailnetReport(profile, input.tailnet, input.trust),
+    candidates: [input.bazel, input.nix].flatMap((attacher) => attacher.tracks.map((track) => candidateReport(track, attacher.attachment))),
+    rejections: [...input.bazel.rejections, ...input.nix.rejections].map(rejectionReport),
+    daemon: input.daemon,
+    escapes: input.escapes,
+  };
+}
+
+/** The Nix keys that the user or the profile named, the profile's first. */
+export function nixKeys(profile: Profile, trust: TrustStore): readonly string[] {
+  const own = profile.nix.publicKey === undefined ? [] : [profile.nix.publicKey];
+  return [...own, ...trust.keys.filter((entry) => entry.profile === profile.name).map((entry) => entry.key)];
+}
+
+function attachmentReport(attachment: Attachment, attacher: Attacher, now: Clock): AttachmentReport {
+  if (attachment.state === "unattached") {
+    return {
+      state: "unattached",
+      endpoint: null,
+      source: null,
+      node: null,
+      verifiedAt: null,
+      proofAgeS: null,
+      latencyMs: null,
+      health: attachment.unsettled ? "unknown" : "down",
+      reason: attachment.reason,
+      rung: attachment.rung ?? null,
+      next: attachment.next ?? null,
+      unsettled: attachment.unsettled,
+    };
+  }
+  const { candidate } = attachment;
+  return {
+    state: "attached",
+    endpoint: candidate.endpoint.url,
+    source: candidate.source.name,
+    node: ownerOf(candidate),
+    verifiedAt: attacher.provedAt?.toISOString() ?? null,
+    proofAgeS: Math.max(0, now.seconds - attachment.verified),
+    latencyMs: tenths(attachment.latencyMs),
+    health: attachment.health,
+    reason: null,
+    rung: null,
+    next: null,
+    unsettled: false,
+  };
+}
+
+function candidateReport(track: Track, attachment: Attachment): CandidateReport {
+  const { candidate, outcome } = track;
+  const failed = outcome?.ok === false ? outcome : undefined;
+  return {
+    endpoint: candidate.endpoint.url,
+    kind: candidate.endpoint.kind,
+    source: candidate.source.name,
+    node: ownerOf(candidate),
+    health: track.health,
+    rung: failed?.rung ?? null,
+    reason: failed?.reason ?? null,
+    next: failed?.next ?? null,
+    latencyMs: track.latencyMs === undefined ? null : tenths(track.latencyMs),
+    attached: attachment.state === "attached" && attachment.candidate.endpoint.url === candidate.endpoint.url,
+  };
+}
+
+function rejectionReport({ kind, source, subject, reason, next }: Rejection): RejectionReport {
+  return { kind, source, subject, reason, next: next ?? null };
+}
+
+/** The node or Service that the endpoint belongs to; nobody's for what an operator named. */
+function ownerOf({ source }: Candidate): string | null {
+  switch (source.name) {
+    case "service":
+      return source.service;
+    case "peer":
+    case "cluster":
+      return source.node;
+    case "operator":
+    case "local-proof":
+      return null;
+    default:
+      return source satisfies never;
+  }
+}
+
+function tailnetReport(profile: Profile, tailnet: Tailnet, trust: TrustStore): TailnetReport {
+  const verdict = tailnetTrust(profile, tailnet, trust);
+  const place = { trusted: verdict.trusted, via: tailnet.via, systemSocket: tailnet.systemSocket };
+  if (tailnet.state === "unreachable") {
+    const unknown = { name: null, magicDnsSuffix: null, backendState: null, self: null, health: [] };
+    return { ...place, ...unknown, reason: tailnet.reason, next: tailnet.next ?? null };
+  }
+  return {
+    ...place,
+    name: tailnet.name || null,
+    magicDnsSuffix: tailnet.magicDnsSuffix || null,
+    backendState: tailnet.backendState,
+    self: tailnet.self.name || null,
+    health: tailnet.health,
+    reason: verdict.trusted ? null : verdict.reason,
+    next: verdict.trusted ? null : (verdict.next ?? null),
+  };
+}
+
+function tenths(milliseconds: number): number {
+  return Math.round(milliseconds * 10) / 10;
+}
