@@ -1,0 +1,371 @@
+/** The slow path's decision, from real files and a stated attachment; with a real daemon it is tried in test/e2e. */
+import { createHash } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { ProbeReport } from "../../contract/api.ts";
+import { type Endpoint, parseEndpoint } from "../../contract/endpoint.ts";
+import { pathsFrom } from "../../contract/paths.ts";
+import type { AttachmentSource, Standing } from "../../shim/attachment.ts";
+import { type Decision, decide } from "../../shim/decide.ts";
+import { refusalText } from "../../shim/refusal.ts";
+import { findWorkspace, rememberVerdict } from "../../shim/scope.ts";
+import { surroundings } from "../../shim/world.ts";
+
+let root: string;
+let work: string;
+beforeEach(() => {
+  root = realpathSync(mkdtempSync(join(tmpdir(), "gf-decide-")));
+  work = join(root, "work");
+  mkdirSync(work);
+  mkdirSync(join(root, "config"));
+});
+afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+function endpoint(url: string): Endpoint {
+  const parsed = parseEndpoint(url, "bazel");
+  if (!parsed.ok) throw new Error(parsed.message);
+  return parsed.endpoint;
+}
+
+const attached = (changes: { localProof?: boolean; upload?: boolean } = {}): Standing => ({
+  state: "attached",
+  cache: {
+    endpoint: endpoint("grpc://100.64.0.5:9092"),
+    aliases: [endpoint("grpc://cache.ts.net:9092")],
+    upload: changes.upload ?? false,
+    instanceName: undefined,
+  },
+  localProof: changes.localProof ?? false,
+});
+const unattached: Standing = {
+  state: "unattached",
+  reason: "no node carries tag:bazel-cache",
+  tried: ["grpc://100.64.0.9:9092 (peer old): connect: refused"],
+  next: "flywheel doctor",
+};
+
+interface Setting {
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly standing?: Standing;
+  readonly proof?: ProbeReport;
+  readonly cwd?: string;
+}
+
+async function decided(setting: Setting): Promise<{ decision: Decision; proved: string[] }> {
+  const env = {
+    GF_GUARD_SCOPE: "all",
+    GF_CONFIG_DIR: join(root, "config"),
+    GF_STATE_DIR: join(root, "state"),
+    PWD: setting.cwd ?? work,
+    ...setting.env,
+  };
+  const invocation = { tool: "bazel", args: setting.args ?? ["build", "//..."], env, cwd: setting.cwd ?? work };
+  const proved: string[] = [];
+  const attachments: AttachmentSource = {
+    current: async () => setting.standing ?? attached(),
+    prove: async (_, { url }) => {
+      proved.push(url);
+      return setting.proof ?? { ok: true, endpoint: url, latencyMs: 3 };
+    },
+  };
+  return { decision: await decide(invocation, { ...surroundings(invocation, "look"), attachments }), proved };
+}
+
+const manifest = (value: unknown): void =>
+  writeFileSync(join(work, "tinyland.repo.json"), typeof value === "string" ? value : JSON.stringify(value));
+const config = (text: string): void => writeFileSync(join(root, "config/config.toml"), text);
+const trustFile = (file: string): void => {
+  const sha256 = createHash("sha256").update(readFileSync(file)).digest("hex");
+  writeFileSync(join(root, "config/trust.json"), JSON.stringify({ v: 1, tailnets: [], files: [{ path: file, sha256, at: "" }], keys: [] }));
+};
+const flags = (upload: boolean, url = "grpc://100.64.0.5:9092"): string[] => [
+  `--remote_cache=${url}`,
+  "--remote_accept_cached",
+  `--remote_upload_local_results=${upload}`,
+  "--remote_executor=",
+];
+
+describe("scope and manifest", () => {
+  it.each([
+    ["no manifest", undefined, "enrolled", "run"],
+    ["no manifest, every workspace in scope", undefined, "all", "inject"],
+    ["a manifest without enrollment", {}, "enrolled", "run"],
+    ["an enrollment without a mode", { enrollment: {} }, "enrolled", "inject"],
+    ["shared-cache-backed", { enrollment: { substrateMode: "shared-cache-backed" } }, "enrolled", "inject"],
+    ["compatibility-local-only", { enrollment: { substrateMode: "compatibility-local-only" } }, "all", "run"],
+    ["executor-backed", { enrollment: { substrateMode: "executor-backed" } }, "enrolled", "refuse"],
+    ["a mode of its own", { enrollment: { substrateMode: "fast" } }, "enrolled", "refuse"],
+    ["no JSON", "{", "enrolled", "refuse"],
+  ])("%s", async (_, value, scope, kind) => {
+    if (value !== undefined) manifest(value);
+    expect((await decided({ env: { GF_GUARD_SCOPE: scope } })).decision.kind).toBe(kind);
+  });
+
+  it("says that a workspace builds alone because it declares so", async () => {
+    manifest({ enrollment: { substrateMode: "compatibility-local-only" } });
+    expect((await decided({ standing: unattached })).decision).toMatchObject({
+      kind: "run",
+      notice: expect.stringContaining("compatibility-local-only"),
+    });
+  });
+
+  it("enrols what the configuration lists, below it too, and nothing beside it", async () => {
+    config(`[guard]\nworkspaces = ["${work}"]\n`);
+    const below = join(work, "pkg");
+    mkdirSync(below);
+    const env = { GF_GUARD_SCOPE: "" };
+    expect((await decided({ env, cwd: below })).decision.kind).toBe("inject");
+    expect((await decided({ env, cwd: root })).decision.kind).toBe("run");
+  });
+
+  it("refuses while the configuration is broken, naming file, line and what was expected", async () => {
+    config('[guard]\nscope = "everything"\n');
+    expect((await decided({})).decision).toMatchObject({
+      kind: "refuse",
+      reason: expect.stringMatching(/config\.toml:2: guard\.scope: expected "enrolled" or "all"/),
+    });
+  });
+
+  it("leaves a verdict only for what the fast path may repeat", async () => {
+    const paths = pathsFrom({ GF_STATE_DIR: join(root, "state"), GF_CONFIG_DIR: join(root, "config") }, root);
+    const file = join(root, `state/workspace${work}/.verdict`);
+    const old = new Date(Date.now() - 60_000);
+    const judge = (value: unknown): string | undefined => {
+      manifest(value);
+      utimesSync(join(work, "tinyland.repo.json"), old, old);
+      rmSync(file, { force: true });
+      const invocation = {
+        tool: "bazel",
+        args: [],
+        env: { GF_STATE_DIR: join(root, "state"), GF_CONFIG_DIR: join(root, "config") },
+        cwd: work,
+      };
+      rememberVerdict(paths, findWorkspace(work, work), surroundings(invocation, "look").config());
+      try {
+        return readFileSync(file, "utf8");
+      } catch {
+        return undefined;
+      }
+    };
+    expect(judge({})).toBe(`unenrolled manifest\n${work}\n`);
+    expect(judge({ enrollment: {} })).toBe(`enrolled manifest\n${work}\n`);
+    expect(judge({ enrollment: { substrateMode: "compatibility-local-only" } })).toBeUndefined();
+    expect(judge({ enrollment: { substrateMode: "executor-backed" } })).toBeUndefined();
+    expect(judge("{")).toBeUndefined();
+    manifest({});
+    rememberVerdict(
+      paths,
+      findWorkspace(work, work),
+      surroundings({ tool: "", args: [], env: { GF_CONFIG_DIR: join(root, "config") }, cwd: work }, "look").config(),
+    );
+    expect(() => readFileSync(file)).toThrow();
+  });
+});
+
+describe("what is attached", () => {
+  it("injects, with uploads off unless policy says otherwise", async () => {
+    expect((await decided({})).decision).toMatchObject({ kind: "inject", at: 2, flags: flags(false) });
+    expect((await decided({ standing: attached({ upload: true }) })).decision).toMatchObject({ flags: flags(true) });
+    expect((await decided({ env: { GF_BAZEL_REMOTE_UPLOAD: "yes" } })).decision).toMatchObject({ flags: flags(true) });
+    expect((await decided({ standing: attached({ upload: true }), env: { GF_BAZEL_REMOTE_UPLOAD: "0" } })).decision).toMatchObject({
+      flags: flags(false),
+    });
+    expect((await decided({ env: { GF_BAZEL_REMOTE_UPLOAD: "true", GF_BAZEL_CACHE_ROLE: "read-only" } })).decision).toMatchObject({
+      flags: flags(false),
+    });
+    expect((await decided({ env: { GF_BAZEL_REMOTE_UPLOAD: "perhaps" } })).decision.kind).toBe("refuse");
+  });
+
+  it("refuses without one, with what was tried and what to do", async () => {
+    const { decision } = await decided({ standing: unattached });
+    expect(decision).toMatchObject({
+      kind: "refuse",
+      reason: "no shared cache is attached: no node carries tag:bazel-cache",
+      tried: [expect.stringContaining("100.64.0.9")],
+    });
+    if (decision.kind !== "refuse") throw new Error("not refused");
+    const text = refusalText(decision, { tool: "bazel", args: ["build", "//..."], env: {}, cwd: work });
+    expect(text.split("\n")[0]).toBe("flywheel: refused bazel build: no shared cache is attached: no node carries tag:bazel-cache");
+    expect(text).toContain("  next: flywheel doctor\n");
+    expect(text).toContain('flywheel compat --reason "…" -- bazel build //...');
+    expect(refusalText(decision, { tool: "bazel", args: ["build", "--tool_tag=ijwb"], env: {}, cwd: work }).split("\n").length).toBe(2);
+  });
+
+  it("passes what executes nothing, attached or not", async () => {
+    for (const args of [["query", "//..."], ["build", "--nobuild", "//..."], ["info"], []]) {
+      expect((await decided({ args, standing: unattached })).decision.kind).toBe("run");
+    }
+  });
+
+  it("gives a local proof only to who asked for one", async () => {
+    const standing = attached({ localProof: true });
+    expect((await decided({ standing })).decision.kind).toBe("refuse");
+    const markers = { GF_BAZEL_LOCAL_PROOF: "port-forward", GF_BAZEL_ALLOW_LOCALHOST_PROOF: "true" };
+    expect((await decided({ standing, env: markers })).decision.kind).toBe("inject");
+    expect((await decided({ standing, env: { GF_BAZEL_LOCAL_PROOF: "port-forward" } })).decision.kind).toBe("refuse");
+    config('[local_proof]\nmode = "port-forward"\nallow_localhost = true\n');
+    expect((await decided({ standing })).decision.kind).toBe("inject");
+  });
+});
+
+describe("options that would detach", () => {
+  it.each([
+    ["--remote_cache=grpc://100.64.0.5:9092", "inject"],
+    ["--remote_cache=grpc://cache.ts.net:9092", "inject"],
+    ["--remote_cache=GRPC://CACHE.ts.net:9092/", "inject"],
+    ["--remote_cache=", "refuse"],
+    ["--remote_cache=grpc://other:9092", "refuse"],
+    ["--remote_cache=$(id)", "refuse"],
+    ["--noremote_accept_cached", "refuse"],
+    ["--remote_accept_cached=no", "refuse"],
+    ["--remote_accept_cached=1", "inject"],
+    ["--remote_upload_local_results=true", "inject"],
+    ["--remote_executor=grpc://x:1", "refuse"],
+    ["--remote_executor=", "inject"],
+    ["--remote_proxy=unix:/x", "refuse"],
+    ["--remote_instance_name=other", "refuse"],
+  ])("%s → %s", async (option, kind) => {
+    const { decision } = await decided({ args: ["build", option, "//..."] });
+    expect(decision.kind).toBe(kind);
+    if (decision.kind === "inject") expect(decision.flags).toEqual(flags(false));
+  });
+
+  it("takes an instance name from the environment, if it is one", async () => {
+    expect((await decided({ env: { BAZEL_REMOTE_INSTANCE_NAME: "spoke-a" } })).decision).toMatchObject({
+      flags: [...flags(false), "--remote_instance_name=spoke-a"],
+    });
+    expect((await decided({ env: { BAZEL_REMOTE_INSTANCE_NAME: "a b" } })).decision.kind).toBe("refuse");
+    expect((await decided({ env: { BAZEL_REMOTE_INSTANCE_NAME: "a" }, args: ["build", "--remote_instance_name=a"] })).decision.kind).toBe(
+      "inject",
+    );
+  });
+});
+
+describe("the operator's word in the environment", () => {
+  it("is fine where it names the attached endpoint", async () => {
+    expect((await decided({ env: { BAZEL_REMOTE_CACHE: "grpc://cache.ts.net:9092" } })).proved).toEqual([]);
+  });
+
+  it("is proved where it names another, and then used", async () => {
+    const { decision, proved } = await decided({ env: { BAZEL_REMOTE_CACHE: "grpc://mine:1" }, standing: unattached });
+    expect(proved).toEqual(["grpc://mine:1"]);
+    expect(decision).toMatchObject({ kind: "inject", flags: flags(false, "grpc://mine:1") });
+  });
+
+  const failed: ProbeReport = { ok: false, endpoint: "grpc://mine:1", rung: "connect", reason: "nothing listens", next: null };
+  it("gives way, and says so, where it fails and something is attached", async () => {
+    const { decision } = await decided({ env: { BAZEL_REMOTE_CACHE: "grpc://mine:1" }, proof: failed });
+    expect(decision).toMatchObject({
+      kind: "inject",
+      flags: flags(false),
+      notice: expect.stringContaining("fails at connect: nothing listens"),
+    });
+  });
+
+  it("is refused where it fails and nothing is", async () => {
+    const { decision } = await decided({ env: { BAZEL_REMOTE_CACHE: "grpc://mine:1" }, proof: failed, standing: unattached });
+    expect(decision).toMatchObject({
+      kind: "refuse",
+      reason: expect.stringContaining("BAZEL_REMOTE_CACHE names grpc://<redacted>:1, which fails at connect"),
+    });
+  });
+
+  it.each([
+    "grpc://${HOST}:9092",
+    "grpc://$HOST:9092",
+    "grpc://",
+    "grpc://u:p@host:1",
+    "grpc://127.0.0.2:1",
+    "grpc://LOCALHOST:1",
+    "grpc://[::1]:1",
+    "grpc://bazel-cache.attic-cache-dev.svc.cluster.local:9092",
+    "ftp://x",
+    "grpc://a b",
+    "grpc://a'b:1",
+    'grpc://a"b:1',
+    "grpc://a\nb:1",
+    "grpc://$(touch x):1",
+    `grpc://${"a".repeat(10_000)}:1`,
+  ])("is refused unproved where it breaks a rule: %j", async (cache) => {
+    const { decision, proved } = await decided({ env: { BAZEL_REMOTE_CACHE: cache } });
+    expect(decision).toMatchObject({ kind: "refuse", reason: expect.stringContaining("BAZEL_REMOTE_CACHE") });
+    expect(proved).toEqual([]);
+    if (decision.kind === "refuse") expect(decision.reason.length).toBeLessThan(400);
+  });
+
+  it.each([
+    { BAZEL_REMOTE_EXECUTOR: "grpc://x:1" },
+    { GF_BAZEL_SUBSTRATE_MODE: "executor-backed" },
+    { GF_FLYWHEEL_PROFILE_STATE: "executor-backed" },
+  ])("never passes a shared cache off as remote execution: %j", async (env) => {
+    expect((await decided({ env })).decision).toMatchObject({
+      kind: "refuse",
+      reason: expect.stringContaining("a shared cache is not remote execution"),
+    });
+  });
+
+  it("is not taken from a stale shell's word that nothing is attached", async () => {
+    const env = { GF_BAZEL_SUBSTRATE_MODE: "compatibility-local-only", GF_FLYWHEEL_PROFILE_STATE: "unattached" };
+    expect((await decided({ env })).decision.kind).toBe("inject");
+    expect((await decided({ env, standing: unattached })).decision.kind).toBe("refuse");
+  });
+});
+
+describe("a repository's .env.flywheel.local", () => {
+  const write = (text: string): string => {
+    const file = join(work, ".env.flywheel.local");
+    writeFileSync(file, text);
+    return file;
+  };
+
+  it("counts for nothing until it is trusted, and is pointed out", async () => {
+    write("export BAZEL_REMOTE_CACHE=grpc://evil:1\n");
+    manifest({});
+    const { decision, proved } = await decided({ standing: unattached });
+    expect(proved).toEqual([]);
+    expect(decision).toMatchObject({ kind: "refuse", next: expect.arrayContaining([expect.stringContaining("flywheel trust file")]) });
+  });
+
+  it("is proved once trusted, and no longer when it changed", async () => {
+    manifest({});
+    trustFile(write("export BAZEL_REMOTE_CACHE=grpc://mine:1\n"));
+    expect((await decided({ standing: unattached })).proved).toEqual(["grpc://mine:1"]);
+    write("export BAZEL_REMOTE_CACHE=grpc://evil:1\n");
+    expect((await decided({ standing: unattached })).proved).toEqual([]);
+  });
+
+  it("is not sourced", async () => {
+    manifest({});
+    trustFile(write("export BAZEL_REMOTE_CACHE=$(touch pwned)\n"));
+    expect((await decided({})).decision).toMatchObject({ kind: "refuse", reason: expect.stringContaining("line 1") });
+    expect(() => readFileSync(join(work, "pwned"))).toThrow();
+  });
+
+  it("yields to the environment", async () => {
+    manifest({});
+    trustFile(write("export BAZEL_REMOTE_CACHE=grpc://mine:1\n"));
+    expect((await decided({ env: { BAZEL_REMOTE_CACHE: "grpc://100.64.0.5:9092" } })).proved).toEqual([]);
+  });
+});
+
+describe("the escape", () => {
+  it("lets a heavy command through with its reason, wherever, even past a broken configuration", async () => {
+    config("nonsense");
+    const { decision } = await decided({ env: { GF_GUARD_BYPASS: " train\u001b[31m " }, standing: unattached });
+    expect(decision).toEqual({ kind: "escape", command: "build", reason: "train" });
+  });
+
+  it("needs a reason", async () => {
+    expect((await decided({ env: { GF_GUARD_BYPASS: " " } })).decision).toMatchObject({
+      kind: "refuse",
+      reason: expect.stringContaining("needs a reason"),
+    });
+  });
+
+  it("is not spent on a light command", async () => {
+    expect((await decided({ args: ["info"], env: { GF_GUARD_BYPASS: "x" } })).decision.kind).toBe("run");
+  });
+});
