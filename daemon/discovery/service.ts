@@ -19,6 +19,7 @@ export function fromServices(
     const rejection: Rejection = { kind, source: "service", subject: name, reason, ...(next === undefined ? {} : { next }) };
     return { candidates: [], rejections: [rejection] };
   };
+  if (tailnet.magicDnsSuffix === "") return reject("the tailnet has no MagicDNS suffix to name it under");
   if (service.addresses.length === 0) return reject("Tailscale gives no address for it");
   const pin = dialable(service.addresses, localProof);
   if (pin.length === 0) return reject("its addresses are on loopback, which is no shared cache", localProofNext);
