@@ -39,20 +39,22 @@ export function parseEnvFile(text: string): EnvFileResult {
   const reader = new Reader(text);
   while (!reader.done) {
     const line = reader.line;
+    let assignment: { name: string; value: string } | undefined;
     try {
-      const assignment = readLine(reader);
-      if (assignment === undefined) continue;
-      const { name, value } = assignment;
-      const first = seen.get(name);
-      if (first !== undefined) throw new Fault(`${name} was already set on line ${first}`);
-      seen.set(name, line);
-      if (isEnvFileVariable(name)) values[name] = value;
-      else ignored.push({ line, name });
+      assignment = readLine(reader);
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       faults.push({ line, message: error.message });
       reader.skipLine();
+      continue;
     }
+    if (assignment === undefined) continue;
+    const { name, value } = assignment;
+    const first = seen.get(name);
+    if (first !== undefined) faults.push({ line, message: `${name} was already set on line ${first}` });
+    else if (isEnvFileVariable(name)) values[name] = value;
+    else ignored.push({ line, name });
+    if (first === undefined) seen.set(name, line);
   }
   return faults.length > 0 ? { ok: false, faults } : { ok: true, values, ignored };
 }

@@ -12,7 +12,7 @@ export default defineCommand({
   name: "attach",
   summary: "name an endpoint yourself; it is kept, and still has to prove itself",
   details:
-    "Loopback is taken only as a local proof: with GF_BAZEL_LOCAL_PROOF=port-forward and\nGF_BAZEL_ALLOW_LOCALHOST_PROOF=true in the environment.",
+    "Loopback is taken only as a local proof: with GF_BAZEL_LOCAL_PROOF=port-forward and GF_BAZEL_ALLOW_LOCALHOST_PROOF=true in the environment.",
   arguments: [{ name: "<endpoint>", summary: "grpc, grpcs, http or https URL; for Nix http or https with the cache's name as path" }],
   options: { kind: { flag: "--kind <kind>", summary: "bazel or nix (bazel)" } },
   examples: [

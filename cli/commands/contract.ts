@@ -10,7 +10,7 @@ export default defineCommand({
   name: "contract",
   summary: "check this environment against the fleet's attachment contract",
   details:
-    "Every rule of every copy of the fleet's contract script, all errors at once. It judges the variables, not the caches:\nwhat passes is consistent, and only `flywheel status` tells what is proved. The last line of a success is `Status: <mode>`.",
+    "Every rule of every copy of the fleet's contract script, all errors at once. It judges the variables, not the caches: what passes is consistent, and only `flywheel status` tells what is proved. The last line of a success is `Status: <mode>`.",
   options: {
     strict: { flag: "--strict", summary: "a cache is required, and on a runner one of the fleet's classes" },
     strictNix: { flag: "--strict-nix", summary: "the Nix cache and its key are required too" },

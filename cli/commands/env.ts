@@ -12,7 +12,7 @@ export default defineCommand({
   name: "env",
   summary: "print the environment that makes this shell what CI is",
   details:
-    "Attached: the variables of the fleet's runners, read-only upload unless the profile says otherwise. Not attached:\nunsets what would contradict that. NIX_CONFIG keeps your lines; ATTIC_SERVER is left alone where ATTIC_TOKEN is set,\nso that nothing is pushed by accident.",
+    "Attached: the variables of the fleet's runners, read-only upload unless the profile says otherwise. Not attached: unsets what would contradict that. NIX_CONFIG keeps your lines; ATTIC_SERVER is left alone where ATTIC_TOKEN is set, so that nothing is pushed by accident.",
   options: { shell: { flag: "--shell <shell>", summary: `${shells.join(", ")} (by SHELL, else bash)` } },
   examples: [
     { line: 'eval "$(flywheel env)"', does: "bash and zsh" },

@@ -16,7 +16,7 @@ export default defineCommand({
   name: "shim",
   summary: "put the guard in front of bazel, take it away, or say where it is",
   details:
-    "`install` adds a marked block to your shell's start file that puts the shim's directory first on PATH; `uninstall`\nremoves exactly that block. Both show the change first and ask.",
+    "`install` adds a marked block to your shell's start file that puts the shim's directory first on PATH; `uninstall` removes exactly that block. Both show the change first and ask.",
   arguments: [{ name: "<action>", summary: "what to do", choices: ["install", "uninstall", "path"] }],
   options: {
     shell: { flag: "--shell <shell>", summary: `${rcShells.join(", ")} or all (by SHELL)` },

@@ -18,8 +18,8 @@ export default defineCommand({
   name: "trust",
   summary: "say which tailnet, file or Nix key may be believed",
   details:
-    "A build cache can put code on this machine, so trust comes from you and never from who happens to answer.\n`tailnet` trusts the one this machine is on now, for this profile; `file` a repository's " +
-    `${envFileName},\nwhile its content stays as it is; \`key\` a Nix public key, <name>:<base64>, for this profile.`,
+    "A build cache can put code on this machine, so trust comes from you and never from who happens to answer. `tailnet` trusts the one this machine is on now, for this profile; `file` a repository's " +
+    `${envFileName}, while its content stays as it is; \`key\` a Nix public key, <name>:<base64>, for this profile.`,
   arguments: [
     { name: "[what]", summary: "what to trust", choices: ["tailnet", "file", "key"] },
     { name: "[subject]", summary: "the file, or the key" },
