@@ -48,7 +48,7 @@ try {
 
   const ups: number[] = [];
   for (let round = 0; round < 5; round += 1) {
-    await stage.flywheel(["down"]);
+    await stage.down();
     const started = performance.now();
     const up = await stage.flywheel(["up"]);
     ups.push(performance.now() - started);
