@@ -1,6 +1,6 @@
 /** The API's socket: HTTP, one process's own user on both ends, and nothing that is sent to it can stop it. */
 import { once } from "node:events";
-import { lstatSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, lstatSync, renameSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { dirname } from "node:path";
 import {
@@ -97,11 +97,11 @@ async function listen(server: Server, socket: string): Promise<number> {
   // Bound under another name and moved there: a stale socket is replaced in one step, and Node, which
   // removes the name that it bound when it closes, cannot remove a successor's.
   const bound = `${dirname(socket)}/.${process.pid}`;
-  const before = process.umask(0o177);
   try {
     rmSync(bound, { force: true });
     server.listen(bound);
     await once(server, "listening");
+    chmodSync(bound, 0o600);
     const { ino } = lstatSync(bound);
     renameSync(bound, socket);
     return ino;
@@ -111,8 +111,6 @@ async function listen(server: Server, socket: string): Promise<number> {
       next: "make the runtime directory writable, or set GF_RUNTIME_DIR",
       cause: error,
     });
-  } finally {
-    process.umask(before);
   }
 }
 
