@@ -237,16 +237,21 @@ export class TailnetWatcher {
     let retry: number = timing.firstRetry;
     while (!signal.aborted) {
       const since = performance.now();
+      let heard = false;
       try {
         const client = await this.#open();
-        if (client !== undefined) for await (const _ of client.watchIpnBus(mask, signal)) this.#ring();
+        if (client !== undefined) {
+          for await (const _ of client.watchIpnBus(mask, signal)) {
+            heard = true;
+            this.#ring();
+          }
+        }
       } catch (error) {
         this.#log("debug", `watch bus: ${messageOf(error)}`);
       }
-      // A bus that was cut is news as well: the client stops, restarts or is being replaced.
-      const held = performance.now() - since;
-      if (held > timing.quiet) this.#ring();
-      if (held > timing.steady) retry = timing.firstRetry;
+      // A bus that was cut, or that fails where the snapshot says all is well, is news as well.
+      if (heard || (this.#current.state === "known" && this.#current.via !== commandLine)) this.#ring();
+      if (performance.now() - since > timing.steady) retry = timing.firstRetry;
       await delay(retry, undefined, { signal, ref: false }).catch(() => undefined);
       retry = Math.min(retry * 2, timing.lastRetry);
     }
