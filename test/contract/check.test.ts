@@ -46,7 +46,8 @@ describe("what the endpoints mean", () => {
 });
 
 describe("each rule of each copy", () => {
-  const cases: readonly (readonly [ContractRule, string, Environment, Partial<Omit<ContractInput, "environment">>?])[] = [
+  type Over = Partial<Omit<ContractInput, "environment">>;
+  const cases: readonly (readonly [ContractRule, string, Environment, Over?])[] = [
     ["mode-disagrees", "a declared mode without its endpoint", { GF_BAZEL_SUBSTRATE_MODE: "shared-cache-backed" }],
     [
       "mode-disagrees",
@@ -100,12 +101,15 @@ describe("each rule of each copy", () => {
       strict,
     ],
   ];
-  test.each(cases)("%s: %s", (rule, _what, environment, over) => {
-    const report = check(environment, over);
-    expect(report.errors.map((error) => error.rule)).toContain(rule);
-    expect(report).toMatchObject({ ok: false, exitCode: 1 });
-    for (const error of report.errors) expect(error.next).not.toBe("");
-  });
+  test.each(cases.map(([rule, what, environment, over]) => ({ rule, what, environment, over })))(
+    "$rule: $what",
+    ({ rule, environment, over }) => {
+      const report = check(environment, over);
+      expect(report.errors.map((error) => error.rule)).toContain(rule);
+      expect(report).toMatchObject({ ok: false, exitCode: 1 });
+      for (const error of report.errors) expect(error.next).not.toBe("");
+    },
+  );
 
   test.each(["attic-cache-dev.example", "x.fuzzy-dev.example", "attic.dev-cluster.example", "attic.tinyland.example"])(
     "endpoint-stale: %s, for cache and executor",
