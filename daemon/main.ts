@@ -1,0 +1,62 @@
+/** flywheeld: `run`, and `probe` for a single verdict without a daemon. Internal: `flywheel` is what people call. */
+import { closeSync, writeSync } from "node:fs";
+import { homedir } from "node:os";
+import { parseArgs } from "node:util";
+import type { StartResult } from "../contract/api.ts";
+import { FlywheelError, messageOf } from "../contract/errors.ts";
+import { pathsFrom } from "../contract/paths.ts";
+
+const usage = "usage: flywheeld run [--ready-fd N] | flywheeld probe --kind bazel|nix --endpoint URL [--local-proof] [--profile NAME]";
+
+async function main(argv: readonly string[]): Promise<number> {
+  const paths = pathsFrom(process.env, homedir());
+  const [command, ...args] = argv;
+  switch (command) {
+    case "run": {
+      const { values } = parseArgs({ args, options: { "ready-fd": { type: "string", default: "1" } } });
+      const fd = Number(values["ready-fd"]);
+      if (!Number.isInteger(fd) || fd < 1) throw new FlywheelError("usage", usage);
+      const { run } = await import("./run.ts");
+      return run(paths, process.env, (result) => tell(fd, result));
+    }
+    case "probe": {
+      const { values } = parseArgs({
+        args,
+        options: {
+          kind: { type: "string" },
+          endpoint: { type: "string" },
+          "local-proof": { type: "boolean", default: false },
+          profile: { type: "string", default: "default" },
+        },
+      });
+      const { kind, endpoint, profile } = values;
+      if ((kind !== "bazel" && kind !== "nix") || endpoint === undefined) throw new FlywheelError("usage", usage);
+      const { probeOnce } = await import("./one-shot.ts");
+      const report = await probeOnce(paths, { kind, endpoint, profile, localProof: values["local-proof"] });
+      writeSync(1, `${JSON.stringify(report)}\n`);
+      return report.ok ? 0 : 1;
+    }
+    default:
+      throw new FlywheelError("usage", usage);
+  }
+}
+
+/** One line to whoever waits for the start; that they may have gone is no reason to fail. */
+function tell(fd: number, result: StartResult): void {
+  try {
+    writeSync(fd, `${JSON.stringify(result)}\n`);
+    // fd 3 is the parent's pipe: whoever holds it open keeps the parent waiting.
+    if (fd > 2) closeSync(fd);
+  } catch {
+    // EPIPE: the parent did not wait.
+  }
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`flywheeld: ${messageOf(error)}\n`);
+  process.exitCode = error instanceof FlywheelError && error.code !== "usage" ? 1 : 2;
+}
+// Warm connections and timers of a daemon that has stopped hold nothing up.
+process.exit();

@@ -1,0 +1,41 @@
+/** `flywheeld probe`: judges one endpoint without a daemon, by the rules for what an operator named. */
+import type { ProbeReport } from "../contract/api.ts";
+import type { Tool } from "../contract/endpoint.ts";
+import type { Paths } from "../contract/paths.ts";
+import { loadConfig, loadProfile } from "./api/client/settings.ts";
+import { readTrust } from "./api/client/trust.ts";
+import { probeReport, turnedDown } from "./api/judge.ts";
+import { judgeOperatorEndpoint } from "./discovery/operator.ts";
+import { defaultTimeoutMs } from "./probe/context.ts";
+import { Prober } from "./probe/prober.ts";
+import { nixKeys } from "./status.ts";
+
+export interface OneShot {
+  readonly kind: Tool;
+  readonly endpoint: string;
+  /** Both of the fleet's markers stood in the environment of whoever asked. */
+  readonly localProof: boolean;
+  readonly profile: string;
+}
+
+/** @throws FlywheelError `config-invalid` where there is no such profile, or a file is malformed */
+export async function probeOnce(paths: Paths, request: OneShot): Promise<ProbeReport> {
+  const config = loadConfig(paths);
+  const profile = loadProfile(paths, request.profile);
+  const localProof = request.localProof || config.localProof.allowed;
+  const judged = judgeOperatorEndpoint(request.endpoint, request.kind, { from: "environment", localProof, profile });
+  if (!judged.ok) return turnedDown(judged.rejection);
+  const prober = new Prober();
+  try {
+    const result = await prober.probe(judged.candidate, {
+      timeoutMs: defaultTimeoutMs,
+      localProof,
+      tailnet: undefined,
+      nixKeys: nixKeys(profile, readTrust(paths)),
+      instanceName: profile.bazel.instanceName,
+    });
+    return probeReport(judged.candidate.endpoint.url, result);
+  } finally {
+    await prober.close();
+  }
+}

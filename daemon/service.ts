@@ -1,0 +1,386 @@
+/** Joins the parts: tailnet → discovery → probe → attachment → published files and API. */
+import { existsSync } from "node:fs";
+import type { Logger } from "pino";
+import type { AttachRequest, DaemonReport, Hello, ProbeReport, ProbeRequest, StatusReport } from "../contract/api.ts";
+import { apiVersion } from "../contract/api.ts";
+import type { Attachment } from "../contract/attachment.ts";
+import type { Candidate, ProbeResult } from "../contract/candidate.ts";
+import type { Config } from "../contract/config.ts";
+import type { Tool } from "../contract/endpoint.ts";
+import { FlywheelError, messageOf } from "../contract/errors.ts";
+import type { Paths } from "../contract/paths.ts";
+import type { Profile } from "../contract/profile.ts";
+import type { TrustStore } from "../contract/trust.ts";
+import { readClock } from "./api/client/clock.ts";
+import { loadConfig, loadProfile } from "./api/client/settings.ts";
+import { readTrust } from "./api/client/trust.ts";
+import { Judge, probeReport } from "./api/judge.ts";
+import type { ApiHandlers } from "./api/server.ts";
+import { Keeper } from "./attachment/keeper.ts";
+import { OperatorMemory } from "./attachment/operator.ts";
+import { discover } from "./discovery/discover.ts";
+import { judgeOperatorEndpoint } from "./discovery/operator.ts";
+import type { Faults } from "./faults.ts";
+import { Escapes } from "./journal/escapes.ts";
+import { defaultTimeoutMs, type ProbeContext } from "./probe/context.ts";
+import { Prober } from "./probe/prober.ts";
+import { Publisher, publishedOf } from "./publish/publisher.ts";
+import { buildStatus, nixKeys } from "./status.ts";
+import { configuredSocket } from "./tailnet/locate.ts";
+import { TailnetWatcher } from "./tailnet/watch.ts";
+import { version } from "./version.ts";
+import { onWake } from "./wake.ts";
+
+/** No more profiles are kept attached at once. */
+const mostKeepers = 16;
+/** How long the first round waits for the tailnet's first answer: what the operator named need not wait for a client that hangs. */
+const firstAnswer = 1_000;
+
+type Listener = (status: StatusReport) => void;
+
+export interface ServiceOptions {
+  readonly paths: Paths;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: Logger;
+  readonly faults: Faults;
+  /** Somebody asked the daemon to stop. */
+  readonly onStop: () => void;
+}
+
+export class Service implements ApiHandlers {
+  readonly #options: ServiceOptions;
+  readonly #operator: OperatorMemory;
+  readonly #publisher: Publisher;
+  readonly #prober = new Prober();
+  readonly #judge = new Judge();
+  readonly #escapes: Escapes;
+  readonly #keepers = new Map<string, Keeper>();
+  readonly #listeners = new Map<string, Set<Listener>>();
+  readonly #told = new Set<string>();
+  readonly #words = new Map<string, string>();
+  readonly #startedAt = new Date().toISOString();
+  #config: Config;
+  #trust: TrustStore;
+  #watcher: TailnetWatcher | undefined;
+  #begun = false;
+  #endWake: (() => void) | undefined;
+
+  /** @throws FlywheelError `config-invalid` where the configuration, the default profile or trust.json is malformed */
+  constructor(options: ServiceOptions) {
+    const { paths, faults, log } = options;
+    this.#options = options;
+    this.#config = loadConfig(paths);
+    this.#trust = readTrust(paths);
+    this.#escapes = new Escapes(paths);
+    this.#publisher = new Publisher(paths, (fault) => {
+      if (faults.set("publish", fault)) log.warn(fault ?? "publishing again");
+    });
+    this.#operator = new OperatorMemory(paths);
+    try {
+      this.#operator.load();
+    } catch (error) {
+      faults.set("operator", messageOf(error));
+    }
+    this.#keeper("default");
+  }
+
+  get logLevel(): Config["daemon"]["logLevel"] {
+    return this.#config.daemon.logLevel;
+  }
+
+  /** Begins to look and to keep; returns at once. */
+  begin(): void {
+    this.#publisher.withdrawAll();
+    this.#watcher = this.#watch();
+    this.#endWake = onWake(() => {
+      this.#options.log.info("the machine woke up: proving again");
+      void this.#watcher?.refresh();
+      this.#reconsiderAll();
+    });
+    const waited = setTimeout(() => this.#beginKeeping(), firstAnswer);
+    void this.#watcher.refresh().then(() => {
+      clearTimeout(waited);
+      this.#beginKeeping();
+    });
+  }
+
+  /** Takes everything back that was published, and ends. */
+  async close(options: { readonly ownsRuntime: boolean }): Promise<void> {
+    this.#begun = false;
+    this.#endWake?.();
+    const closing = [...this.#keepers.values()].map((keeper) => keeper.close());
+    if (options.ownsRuntime) this.#publisher.withdrawAll();
+    await Promise.all([this.#watcher?.close(), this.#prober.close()]);
+    await Promise.all(closing);
+  }
+
+  hello(): Hello {
+    return { api: apiVersion, pid: process.pid, version, startedAt: this.#startedAt };
+  }
+
+  status(profile: string): StatusReport {
+    return this.#status(this.#keeper(profile));
+  }
+
+  watch(profile: string, listener: Listener): () => void {
+    listener(this.status(profile));
+    const listeners = this.#listeners.get(profile) ?? new Set();
+    this.#listeners.set(profile, listeners);
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }
+
+  async verify(profile: string): Promise<StatusReport> {
+    const keeper = this.#keeper(profile);
+    await keeper.verify();
+    return this.#status(keeper);
+  }
+
+  async attach(request: AttachRequest): Promise<ProbeReport> {
+    const keeper = this.#keeper(request.profile);
+    const judged = this.#judgeEndpoint(keeper.profile, request, "attach");
+    if (!judged.ok) {
+      const { subject, reason, next } = judged.rejection;
+      throw new FlywheelError("endpoint-invalid", `${subject}: ${reason}`, next === undefined ? {} : { next });
+    }
+    const { profile, kind, localProof } = request;
+    const { endpoint } = judged.candidate;
+    this.#remember(() => this.#operator.attach({ profile, kind, endpoint: endpoint.url, localProof, at: new Date().toISOString() }));
+    keeper.setDetached(false);
+    await keeper.reconsider();
+    const outcome = keeper[kind].tracks.find((track) => track.candidate.endpoint.url === endpoint.url)?.outcome;
+    if (outcome === undefined) throw new FlywheelError("internal", "the endpoint was kept, but never probed", { next: "flywheel status" });
+    return probeReport(endpoint.url, outcome);
+  }
+
+  async detach(profile: string): Promise<StatusReport> {
+    const keeper = this.#keeper(profile);
+    this.#remember(() => this.#operator.detach(profile));
+    keeper.setDetached(true);
+    return this.#status(keeper);
+  }
+
+  async up(profile: string): Promise<StatusReport> {
+    const keeper = this.#keeper(profile);
+    if (keeper.detached) {
+      this.#remember(() => this.#operator.up(profile));
+      keeper.setDetached(false);
+      await keeper.reconsider();
+    } else await keeper.verify();
+    return this.#status(keeper);
+  }
+
+  probe(request: ProbeRequest): Promise<ProbeReport> {
+    const { profile } = this.#keeper(request.profile);
+    const judged = this.#judgeEndpoint(profile, request, "environment");
+    return this.#judge.judge(request, judged, (candidate) => this.#probe(profile, candidate, undefined));
+  }
+
+  /** @throws FlywheelError `config-invalid`: then everything stays as it was, and status shows the fault */
+  reload(): void {
+    const { paths, faults, log } = this.#options;
+    try {
+      const config = loadConfig(paths);
+      const trust = readTrust(paths);
+      const profiles = new Map([...this.#keepers.keys()].map((name) => [name, this.#exists(name) ? loadProfile(paths, name) : undefined]));
+      this.#adopt(config, trust, profiles);
+      faults.set("config", undefined);
+    } catch (error) {
+      faults.set("config", `the old configuration holds: ${messageOf(error)}`);
+      log.warn(messageOf(error));
+      for (const name of this.#keepers.keys()) this.#tell(name);
+      throw error;
+    }
+    log.info("read the configuration again");
+  }
+
+  stop(): void {
+    this.#options.onStop();
+  }
+
+  onDefect(thrown: unknown): void {
+    this.#options.log.error({ err: thrown }, `a defect: ${messageOf(thrown)}`);
+  }
+
+  #adopt(config: Config, trust: TrustStore, profiles: ReadonlyMap<string, Profile | undefined>): void {
+    const { env } = this.#options;
+    const moved = configuredSocket(env, config) !== configuredSocket(env, this.#config);
+    this.#config = config;
+    this.#trust = trust;
+    this.#options.log.level = config.daemon.logLevel;
+    this.#judge.forget();
+    for (const [name, profile] of profiles) {
+      const keeper = this.#keepers.get(name);
+      if (profile !== undefined) keeper?.setProfile(profile);
+      else {
+        this.#keepers.delete(name);
+        void keeper?.close();
+        for (const kind of ["bazel", "nix"] as const) this.#publisher.withdraw(name, kind);
+      }
+    }
+    if (moved) {
+      void this.#watcher?.close();
+      this.#watcher = this.#watch();
+    }
+    this.#reconsiderAll();
+  }
+
+  #watch(): TailnetWatcher {
+    const { env, log } = this.#options;
+    const watcher = new TailnetWatcher({
+      socket: configuredSocket(env, this.#config),
+      onChange: () => this.#reconsiderAll(),
+      log: (level, message) => log[level](message),
+    });
+    watcher.start();
+    return watcher;
+  }
+
+  #beginKeeping(): void {
+    if (this.#begun) return;
+    this.#begun = true;
+    for (const keeper of this.#keepers.values()) void keeper.reconsider();
+  }
+
+  #reconsiderAll(): void {
+    if (!this.#begun) return;
+    for (const keeper of this.#keepers.values()) void keeper.reconsider();
+  }
+
+  /** @throws FlywheelError `config-invalid` where there is no such profile, or its file is malformed */
+  #keeper(name: string): Keeper {
+    const known = this.#keepers.get(name);
+    if (known !== undefined) return known;
+    if (this.#keepers.size >= mostKeepers) {
+      throw new FlywheelError("config-invalid", `${mostKeepers} profiles are in use already`, { next: "flywheel down, then flywheel up" });
+    }
+    const keeper = new Keeper({
+      profile: loadProfile(this.#options.paths, name),
+      clock: readClock,
+      discover: (profile) => this.#discover(profile),
+      probe: (profile, candidate, timeoutMs) => this.#probe(profile, candidate, timeoutMs),
+      ping: (address) => void this.#watcher?.ping(address),
+      onChange: (changed, kind) => this.#changed(changed, kind),
+      onFault: (thrown) => this.onDefect(thrown),
+    });
+    this.#keepers.set(name, keeper);
+    if (this.#operator.store.detached.includes(name)) keeper.setDetached(true);
+    if (this.#begun) void keeper.reconsider();
+    return keeper;
+  }
+
+  #exists(name: string): boolean {
+    return name === "default" || name === "gloriousflywheel" || existsSync(`${this.#options.paths.config}/profiles/${name}.toml`);
+  }
+
+  async #discover(profile: Profile): ReturnType<typeof discover> {
+    const watcher = this.#watcher;
+    if (watcher === undefined) return { candidates: [], rejections: [], trusted: false };
+    const found = await discover({
+      profile,
+      config: this.#config,
+      trust: this.#trust,
+      operator: this.#operator.store.attached,
+      tailnet: watcher.current,
+      whois: (address) => watcher.whois(address),
+    });
+    const elsewhere = [...this.#keepers.values()]
+      .filter((keeper) => keeper.profile.name !== profile.name)
+      .flatMap((keeper) => [...keeper.bazel.tracks, ...keeper.nix.tracks].map((track) => track.candidate));
+    this.#prober.retain([...found.candidates, ...elsewhere, ...this.#judge.candidates].map((candidate) => candidate.endpoint));
+    return found;
+  }
+
+  #probe(profile: Profile, candidate: Candidate, timeoutMs: number | undefined): Promise<ProbeResult> {
+    const { source } = candidate;
+    const tailnet = this.#watcher?.current;
+    const context: ProbeContext = {
+      timeoutMs: timeoutMs ?? defaultTimeoutMs,
+      localProof: this.#config.localProof.allowed || (source.name === "operator" && source.localProof),
+      tailnet: tailnet?.state === "known" ? { tun: tailnet.tun, addresses: tailnet.self.addresses } : undefined,
+      nixKeys: nixKeys(profile, this.#trust),
+      instanceName: profile.bazel.instanceName,
+    };
+    return this.#prober.probe(candidate, context);
+  }
+
+  #judgeEndpoint(profile: Profile, request: ProbeRequest, from: "attach" | "environment"): ReturnType<typeof judgeOperatorEndpoint> {
+    const localProof = request.localProof || this.#config.localProof.allowed;
+    return judgeOperatorEndpoint(request.endpoint, request.kind, { from, localProof, profile });
+  }
+
+  /** What cannot be written down still holds for this daemon's life, and status says so. */
+  #remember(change: () => void): void {
+    const { faults, log } = this.#options;
+    try {
+      change();
+      faults.set("operator", undefined);
+    } catch (error) {
+      faults.set("operator", messageOf(error));
+      log.warn(messageOf(error));
+    }
+  }
+
+  #changed(keeper: Keeper, kind: Tool): void {
+    const attachment = keeper.attachment(kind);
+    const { profile } = keeper;
+    // What is not settled is not published: readers then ask, and wait.
+    if (attachment.state === "unattached" && attachment.unsettled) this.#publisher.withdraw(profile.name, kind);
+    else {
+      const { instanceName, upload } = profile.bazel;
+      this.#publisher.publish(
+        publishedOf(attachment, {
+          profile: profile.name,
+          bazel: keeper.attachment("bazel"),
+          now: readClock(),
+          upload: kind === "bazel" && upload,
+          slow: kind === "bazel" && instanceName !== undefined,
+        }),
+      );
+    }
+    this.#note(`${profile.name} ${kind}`, attachment);
+    this.#tell(profile.name);
+  }
+
+  /** Logs what became another one; renewals only for whoever debugs. */
+  #note(subject: string, attachment: Attachment): void {
+    const word = attachment.state === "attached" ? `attached ${attachment.candidate.endpoint.url}` : `unattached: ${attachment.reason}`;
+    const news = this.#words.get(subject) !== word;
+    this.#words.set(subject, word);
+    this.#options.log[news ? "info" : "debug"](`${subject}: ${word}`);
+  }
+
+  /** Tells the watchers of a profile, once for whatever changes in one turn of the event loop. */
+  #tell(profile: string): void {
+    if (this.#told.has(profile)) return;
+    this.#told.add(profile);
+    setImmediate(() => {
+      this.#told.delete(profile);
+      const keeper = this.#keepers.get(profile);
+      const listeners = this.#listeners.get(profile);
+      if (keeper === undefined || listeners === undefined || listeners.size === 0) return;
+      const status = this.#status(keeper);
+      for (const listener of listeners) listener(status);
+    });
+  }
+
+  #status(keeper: Keeper): StatusReport {
+    const daemon: DaemonReport = {
+      pid: process.pid,
+      version,
+      startedAt: this.#startedAt,
+      faults: this.#options.faults.list,
+    };
+    const tailnet = this.#watcher?.current ?? {
+      state: "unreachable",
+      via: null,
+      systemSocket: true,
+      code: "absent",
+      reason: "the Tailscale client has not been asked yet",
+      next: undefined,
+    };
+    const { profile, detached, bazel, nix } = keeper;
+    const trust = this.#trust;
+    return buildStatus({ profile, detached, bazel, nix, tailnet, trust, daemon, now: readClock(), escapes: this.#escapes.report() });
+  }
+}
