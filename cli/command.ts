@@ -2,7 +2,7 @@
 import type { Context } from "./context.ts";
 
 export interface OptionDefinition {
-  /** As commander writes them: `-n, --lines <number>`; without `<…>` it is a switch. */
+  /** `-n, --lines <number>`; without `<…>` it is a switch. */
   readonly flag: string;
   readonly summary: string;
 }

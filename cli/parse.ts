@@ -1,9 +1,13 @@
-/** From argv to a command's values, and from a command's declaration to its help: both by commander. */
-import { Argument, Command as Commander, CommanderError, Option } from "commander";
+/**
+ * From argv to a command's values, and from a command's declaration to its help. On util.parseArgs: a
+ * parser that loads `node:process` (commander does) opens the standard streams and leaves pipes
+ * non-blocking, so that the tool which `exec` becomes would lose output.
+ */
+import { parseArgs } from "node:util";
 import { FlywheelError } from "../contract/errors.ts";
 import { Exit } from "../contract/exit.ts";
 import { printable } from "../contract/text.ts";
-import type { Command, RawValues } from "./command.ts";
+import type { ArgumentDefinition, Command, OptionDefinition, RawValues } from "./command.ts";
 
 export interface GlobalValues {
   readonly json: boolean;
@@ -16,10 +20,11 @@ export type Parsed =
   | { readonly kind: "help"; readonly text: string };
 
 const globalOptions = {
-  json: new Option("--json", "print JSON, for machines"),
-  profile: new Option("--profile <name>", "the profile (else GF_PROFILE, else default)"),
-  debug: new Option("--debug", "print a stack trace with an error"),
-};
+  json: { flag: "--json", summary: "print JSON, for machines" },
+  profile: { flag: "--profile <name>", summary: "the profile (else GF_PROFILE, else default)" },
+  debug: { flag: "--debug", summary: "print a stack trace with an error" },
+  help: { flag: "-h, --help", summary: "say what the command does, with examples and exit codes" },
+} as const satisfies Readonly<Record<string, OptionDefinition>>;
 
 /** argv before the command's name: `flywheel --json status` means `flywheel status --json`. */
 export function splitCommand(argv: readonly string[]): { name: string | undefined; rest: readonly string[] } {
@@ -42,42 +47,84 @@ export function splitCommand(argv: readonly string[]): { name: string | undefine
  * @throws FlywheelError `usage`
  */
 export function parse(command: Command, argv: readonly string[]): Parsed {
-  const parser = parserOf(command);
-  let help = "";
-  parser.exitOverride().configureOutput({
-    writeOut: (text) => {
-      help += text;
-    },
-    writeErr: () => {},
+  const definitions = Object.entries({ ...command.options, ...globalOptions }).map(([key, option]) => ({ key, ...shapeOf(option.flag) }));
+  const takesTool = command.arguments.some(({ name }) => name.includes("..."));
+  const found = new Map<string, string | true>();
+  const args: string[] = [];
+  const { tokens } = parseArgs({
+    args: [...argv],
+    strict: false,
+    tokens: true,
+    allowPositionals: true,
+    options: Object.fromEntries(
+      definitions.map(({ long, short, value }) => [long, { type: value ? "string" : "boolean", ...(short && { short }) }]),
+    ),
   });
-  try {
-    parser.parse([...argv], { from: "user" });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.code === "commander.helpDisplayed") return { kind: "help", text: help };
-    const message = error.message.replace(/^error: /, "").replace(/\n\((.*)\)$/, " ($1)");
-    throw new FlywheelError("usage", printable(message, 300), { next: `flywheel ${command.name} --help` });
+  const fail = (message: string): FlywheelError =>
+    new FlywheelError("usage", printable(message, 300), { next: `flywheel ${command.name} --help` });
+  for (const token of tokens) {
+    // From the tool's name on, every word is the tool's.
+    if (takesTool && token.kind !== "option") {
+      args.push(...argv.slice(token.kind === "positional" ? token.index : token.index + 1));
+      break;
+    }
+    if (token.kind === "positional") args.push(token.value);
+    if (token.kind !== "option") continue;
+    const definition = definitions.find(({ long }) => long === token.name);
+    if (definition === undefined) throw fail(`unknown option '${token.rawName}'`);
+    if (definition.value && (token.value === undefined || (!token.inlineValue && token.value.startsWith("--")))) {
+      throw fail(`${token.rawName} needs a value`);
+    }
+    if (!definition.value && token.value !== undefined) throw fail(`${token.rawName} takes no value`);
+    found.set(definition.key, token.value ?? true);
   }
-  const raw: Record<string, unknown> = parser.opts();
-  const read = (option: Option): string | boolean | undefined => {
-    const value = raw[option.attributeName()];
-    if (option.isBoolean()) return value === true;
-    return typeof value === "string" ? value : undefined;
+  if (found.has("help")) return { kind: "help", text: helpOf(command) };
+  checkArguments(command.arguments, args, fail);
+  const values = Object.fromEntries(
+    definitions.filter(({ key }) => key in command.options).map(({ key, value }) => [key, value ? found.get(key) : found.has(key)]),
+  );
+  const profile = found.get("profile");
+  const globals = { json: found.has("json"), debug: found.has("debug"), profile: typeof profile === "string" ? profile : undefined };
+  return { kind: "run", globals, values, args };
+}
+
+interface OptionShape {
+  readonly long: string;
+  readonly short: string | undefined;
+  readonly value: boolean;
+}
+
+function shapeOf(flag: string): OptionShape {
+  return {
+    long: /--([a-z-]+)/.exec(flag)?.[1] ?? flag,
+    short: /^-([a-zA-Z]),/.exec(flag)?.[1],
+    value: flag.includes("<"),
   };
-  const values = Object.fromEntries(Object.entries(command.options).map(([key, { flag }]) => [key, read(new Option(flag))]));
-  const globals = {
-    json: read(globalOptions.json) === true,
-    debug: read(globalOptions.debug) === true,
-    profile: raw["profile"] === undefined ? undefined : String(raw["profile"]),
-  };
-  return { kind: "run", globals, values, args: parser.args };
+}
+
+function checkArguments(
+  definitions: readonly ArgumentDefinition[],
+  args: readonly string[],
+  fail: (message: string) => FlywheelError,
+): void {
+  for (const [index, { name, choices }] of definitions.entries()) {
+    const value = args[index];
+    if (value === undefined && name.startsWith("<")) throw fail(`the argument ${name} is missing`);
+    if (value !== undefined && choices !== undefined && !choices.includes(value))
+      throw fail(`'${value}' is not one of ${choices.join(", ")}`);
+  }
+  const variadic = definitions.some(({ name }) => name.includes("..."));
+  if (!variadic && args.length > definitions.length) throw fail(`there is no place for '${args[definitions.length]}'`);
 }
 
 /** Help of the whole: the commands with their summaries. */
 export function overview(commands: readonly Command[]): string {
-  const width = Math.max(...commands.map((command) => command.name.length));
   const globals = Object.values(globalOptions);
-  const optionWidth = Math.max(...globals.map((option) => option.flags.length));
+  const start = [
+    ["flywheel up", "find a cache, prove it and attach"],
+    ["flywheel status", "what is attached, and why not"],
+    ["flywheel shim install", "put the guard in front of bazel"],
+  ] as const;
   return [
     "Usage: flywheel <command> [options]",
     "",
@@ -85,43 +132,62 @@ export function overview(commands: readonly Command[]): string {
     "so that nothing heavy builds alone by accident.",
     "",
     "Commands:",
-    ...commands.map((command) => `  ${command.name.padEnd(width)}  ${command.summary}`),
+    columns(commands.map((command) => [command.name, command.summary])),
     "",
     "Options of every command:",
-    ...globals.map((option) => `  ${option.flags.padEnd(optionWidth)}  ${option.description}`),
-    `  ${"-h, --help".padEnd(optionWidth)}  say what a command does, with examples and exit codes`,
+    columns(globals.map((option) => [option.flag, option.summary])),
     "",
     "Start here:",
-    "  flywheel up          find a cache, prove it and attach",
-    "  flywheel status      what is attached, and why not",
-    "  flywheel shim install    put the guard in front of bazel",
+    columns(start),
     "",
   ].join("\n");
 }
 
-function parserOf(command: Command): Commander {
-  const parser = new Commander(`flywheel ${command.name}`);
-  parser.description(command.details === undefined ? command.summary : `${command.summary}\n\n${command.details}`);
-  parser.helpOption("-h, --help", "print this");
-  for (const { name, summary, choices } of command.arguments) {
-    const argument = new Argument(name, summary);
-    if (choices !== undefined) argument.choices([...choices]);
-    parser.addArgument(argument);
-    // From the tool's name on, every word is the tool's.
-    if (argument.variadic) parser.passThroughOptions();
-  }
-  for (const { flag, summary } of Object.values(command.options)) parser.addOption(new Option(flag, summary));
-  for (const option of Object.values(globalOptions)) parser.addOption(option);
-  parser.addHelpText("after", () => afterHelp(command));
-  return parser;
+/** Help of one command. */
+function helpOf(command: Command): string {
+  const takesTool = command.arguments.some(({ name }) => name.includes("..."));
+  const words = command.arguments.map(({ name }) => name).join(" ");
+  const section = (title: string, rows: readonly (readonly [string, string])[]): string[] =>
+    rows.length === 0 ? [] : ["", title, columns(rows)];
+  const exits = [{ code: Exit.ok, means: "fine" }, ...command.exits, { code: Exit.usage, means: "the command line is wrong" }].sort(
+    (a, b) => a.code - b.code,
+  );
+  return [
+    `Usage: flywheel ${command.name} [options]${words === "" ? "" : ` ${takesTool ? "[--] " : ""}${words}`}`,
+    "",
+    `${command.summary.charAt(0).toUpperCase()}${command.summary.slice(1)}.`,
+    ...(command.details === undefined ? [] : ["", wrapped(command.details, 100)]),
+    ...section(
+      "Arguments:",
+      command.arguments.map(({ name, summary, choices }) => [name, choices === undefined ? summary : `${summary}: ${choices.join(", ")}`]),
+    ),
+    ...section(
+      "Options:",
+      [...Object.values(command.options), ...Object.values(globalOptions)].map(({ flag, summary }) => [flag, summary]),
+    ),
+    ...section(
+      "Examples:",
+      command.examples.map(({ line, does }) => [line, does]),
+    ),
+    ...section(
+      "Exit codes:",
+      exits.map(({ code, means }) => [String(code), means]),
+    ),
+    "",
+  ].join("\n");
 }
 
-function afterHelp(command: Command): string {
-  const width = Math.max(0, ...command.examples.map((example) => example.line.length));
-  const examples = command.examples.map((example) => `  ${example.line.padEnd(width)}  ${example.does}`);
-  const exits = [{ code: Exit.ok, means: "fine" }, ...command.exits, { code: Exit.usage, means: "the command line is wrong" }];
-  const byCode = [...new Map(exits.map((exit) => [exit.code, exit.means])).entries()].sort(([a], [b]) => a - b);
-  return ["", "Examples:", ...examples, "", "Exit codes:", ...byCode.map(([code, means]) => `  ${String(code).padEnd(3)} ${means}`)].join(
-    "\n",
-  );
+function columns(rows: readonly (readonly [string, string])[]): string {
+  const width = Math.max(...rows.map(([first]) => first.length));
+  return rows.map(([first, second]) => `  ${first.padEnd(width)}  ${second}`).join("\n");
+}
+
+function wrapped(text: string, width: number): string {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last === undefined || last.length + word.length >= width) lines.push(word);
+    else lines[lines.length - 1] = `${last} ${word}`;
+  }
+  return lines.join("\n");
 }

@@ -37,10 +37,10 @@ describe("usage errors exit 2, say what, and say what next", () => {
     [["frob"], "there is no command frob", "flywheel --help"],
     [["constructor"], "there is no command constructor", "flywheel --help"],
     [["status", "--frob"], "unknown option '--frob'", "flywheel status --help"],
-    [["status", "extra"], "too many arguments", "flywheel status --help"],
-    [["attach"], "missing required argument 'endpoint'", "flywheel attach --help"],
+    [["status", "extra"], "there is no place for 'extra'", "flywheel status --help"],
+    [["attach"], "the argument <endpoint> is missing", "flywheel attach --help"],
     [["attach", "--kind", "cargo", "grpc://x:1"], "--kind: expected one of bazel, nix, found cargo", undefined],
-    [["trust", "everything"], "Allowed choices are tailnet, file, key", "flywheel trust --help"],
+    [["trust", "everything"], "'everything' is not one of tailnet, file, key", "flywheel trust --help"],
     [["trust", "key", "nonsense"], "expected a Nix public key", undefined],
     [["history", "--since", "yesterday"], "--since: expected a span such as 30m", undefined],
     [["logs", "-n", "-1"], "--lines: expected a whole number from 0", undefined],
@@ -49,7 +49,7 @@ describe("usage errors exit 2, say what, and say what next", () => {
     [["compat", "--", "bazel"], "an escape needs a reason", undefined],
     [["compat", "--reason", "  ", "--", "bazel"], "an escape needs a reason", undefined],
     [["compat", "--reason", "two\nlines", "--", "bazel"], "a reason is one line", undefined],
-    [["exec"], "missing required argument 'tool'", "flywheel exec --help"],
+    [["exec"], "the argument <tool...> is missing", "flywheel exec --help"],
     [["env", "--shell", "tcsh"], "--shell: expected one of bash, zsh, fish", undefined],
   ])("%j", async (args, message, next) => {
     const { exitCode, stdout, stderr } = await home.flywheel(args);
