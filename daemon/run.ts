@@ -15,7 +15,7 @@ import { Service } from "./service.ts";
 /** Milliseconds. */
 const timing = {
   /** How long to wait for the daemon that holds the lock to answer. */
-  other: 8_000,
+  other: 5_000,
   otherLook: 50,
   /** How often to look whether the socket is still there, where the file system does not tell. */
   look: 5_000,
