@@ -1,0 +1,132 @@
+/** One HTTP/1.1 connection that a probe dialled and keeps warm, and bounded exchanges on it. */
+import type { Socket } from "node:net";
+import { Client, errors } from "undici";
+import type { Rung } from "../../contract/candidate.ts";
+import { isTls } from "../../contract/endpoint.ts";
+import { printable } from "../../contract/text.ts";
+import type { Deadline } from "./deadline.ts";
+import { ProbeFault } from "./fault.ts";
+import { type Place, underScheme } from "./place.ts";
+import { step } from "./reason.ts";
+
+/** A longer answer is no cache's: bytes. */
+export const largestBody = 64 * 1024;
+const largestHeaders = 16 * 1024;
+/** A warm connection outlives the renewals of the lease, which come every 15 s: milliseconds. */
+const keepAliveMs = 120_000;
+
+export interface Answer {
+  readonly status: number;
+  readonly location: string | undefined;
+  readonly body: string;
+}
+
+export class HttpConnection {
+  readonly place: Place;
+  readonly #socket: Socket;
+  readonly #client: Client;
+
+  /** @param socket connected by dial(); this connection closes it, and never dials another */
+  constructor(place: Place, socket: Socket) {
+    this.place = place;
+    this.#socket = socket;
+    let handed = false;
+    this.#client = new Client(new URL(place.endpoint.url).origin, {
+      connect: (_options, done) => {
+        if (handed) return done(Object.assign(new Error("the connection is gone"), { code: "ECONNRESET" }), null);
+        handed = true;
+        done(null, socket);
+      },
+      pipelining: 1,
+      maxHeaderSize: largestHeaders,
+      keepAliveTimeout: keepAliveMs,
+      keepAliveMaxTimeout: keepAliveMs,
+      // The ladder's deadline rules; these would only say it in other words.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+  }
+
+  /** Whether the next exchange may use it. */
+  get warm(): boolean {
+    return !this.#socket.destroyed && this.#socket.readable && this.#socket.writable && !this.#client.destroyed;
+  }
+
+  /**
+   * One request and its whole answer.
+   * @param rung the rung that silence, or an answer that is not HTTP, stands for
+   * @throws ProbeFault; after one the connection is not to be used again
+   */
+  async exchange(method: "GET" | "HEAD", path: string, rung: Rung, deadline: Deadline): Promise<Answer> {
+    const { place } = this;
+    const response = await step(rung, place, deadline, async (signal) => {
+      try {
+        return await this.#client.request({ method, path, signal, headers: { "user-agent": "gloriousflywheel", accept: "*/*" } });
+      } catch (error) {
+        throw notHttp(rung, place, error) ?? error;
+      }
+    });
+    const body = await step("capabilities", place, deadline, async () => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      for await (const chunk of response.body as AsyncIterable<Buffer>) {
+        size += chunk.length;
+        if (size > largestBody)
+          throw new ProbeFault("capabilities", `${place.shown} answers with more than ${largestBody / 1024} KiB: it is not a cache`);
+        chunks.push(chunk);
+      }
+      return Buffer.concat(chunks).toString("utf8");
+    });
+    const location = response.headers["location"];
+    return { status: response.statusCode, location: Array.isArray(location) ? location[0] : location, body };
+  }
+
+  async close(): Promise<void> {
+    this.#socket.destroy();
+    await this.#client.destroy();
+  }
+}
+
+function notHttp(rung: Rung, place: Place, error: unknown): ProbeFault | undefined {
+  if (error instanceof errors.HeadersOverflowError || errorCode(error) === "HPE_HEADER_OVERFLOW") {
+    return new ProbeFault(rung, `${place.shown} answers with more than ${largestHeaders / 1024} KiB of headers: it is not a cache`);
+  }
+  if (!(error instanceof errors.HTTPParserError)) return undefined;
+  const options = { kind: "broken", cause: error } as const;
+  const bytes = Buffer.from("data" in error ? String(error.data ?? "") : "", "utf8");
+  // An HTTP/2 server opens with a SETTINGS frame: three bytes of length, then type 4 (RFC 9113, 3.4).
+  if (bytes[0] === 0 && bytes[1] === 0 && bytes[3] === 4) {
+    const next = place.endpoint.kind === "bazel" ? `if it is a gRPC cache, name it ${underScheme(place.endpoint, "grpc")}` : undefined;
+    return new ProbeFault(rung, `${place.shown} speaks HTTP/2, not HTTP/1.1`, { ...options, next });
+  }
+  // A TLS alert record (RFC 8446, 5.1).
+  if (bytes[0] === 0x15 && bytes[1] === 3 && !isTls(place.endpoint)) {
+    return new ProbeFault(rung, `${place.shown} speaks TLS`, { ...options, next: `try ${place.endpoint.scheme}s://` });
+  }
+  return new ProbeFault(rung, `${place.shown} answers something that is not HTTP`, options);
+}
+
+function errorCode(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}
+
+/**
+ * What a status means that no cache gives for the request.
+ * @param wanted what a cache would have answered, in words
+ */
+export function refusal(place: Place, answer: Answer, wanted: string): ProbeFault {
+  const { shown } = place;
+  const { status } = answer;
+  if (status === 401)
+    return new ProbeFault("authority", `${shown} wants credentials (HTTP 401)`, { next: "ask its operator for read access" });
+  if (status === 403)
+    return new ProbeFault("authority", `${shown} refuses this machine (HTTP 403)`, { next: "ask its operator for read access" });
+  if (status >= 300 && status < 400) {
+    const target = answer.location === undefined ? "elsewhere" : `to ${printable(answer.location.replace(/[?#].*$/s, ""), 120)}`;
+    return new ProbeFault("capabilities", `${shown} redirects ${target} (HTTP ${status}) instead of answering`, {
+      next: "if the cache is there, attach that endpoint",
+    });
+  }
+  if (status >= 500) return new ProbeFault("capabilities", `${shown} has a fault of its own (HTTP ${status})`);
+  return new ProbeFault("capabilities", `${shown} answers HTTP ${status} where a cache answers ${wanted}`);
+}
