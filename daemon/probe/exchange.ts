@@ -21,35 +21,24 @@ export interface Answer {
   readonly body: string;
 }
 
+/** Gives a connected socket, past TLS where the place has it. */
+export type Dial = (place: Place, deadline: Deadline) => Promise<Socket>;
+
 export class HttpConnection {
   readonly place: Place;
-  readonly #socket: Socket;
-  readonly #client: Client;
+  readonly #dial: Dial;
+  #open: { readonly socket: Socket; readonly client: Client } | undefined;
 
-  /** @param socket connected by dial(); this connection closes it, and never dials another */
-  constructor(place: Place, socket: Socket) {
+  /** @param dial makes the connection, at the first exchange and wherever the server closed the last one after its answer */
+  constructor(place: Place, dial: Dial) {
     this.place = place;
-    this.#socket = socket;
-    let handed = false;
-    this.#client = new Client(new URL(place.endpoint.url).origin, {
-      connect: (_options, done) => {
-        if (handed) return done(Object.assign(new Error("the connection is gone"), { code: "ECONNRESET" }), null);
-        handed = true;
-        done(null, socket);
-      },
-      pipelining: 1,
-      maxHeaderSize: largestHeaders,
-      keepAliveTimeout: keepAliveMs,
-      keepAliveMaxTimeout: keepAliveMs,
-      // The ladder's deadline rules; these would only say it in other words.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    });
+    this.#dial = dial;
   }
 
-  /** Whether the next exchange may use it. */
+  /** Whether the next exchange needs no dialling. */
   get warm(): boolean {
-    return !this.#socket.destroyed && this.#socket.readable && this.#socket.writable && !this.#client.destroyed;
+    const open = this.#open;
+    return open !== undefined && !open.socket.destroyed && open.socket.readable && open.socket.writable;
   }
 
   /**
@@ -59,9 +48,12 @@ export class HttpConnection {
    */
   async exchange(method: "GET" | "HEAD", path: string, rung: Rung, deadline: Deadline): Promise<Answer> {
     const { place } = this;
+    const client = await this.#client(deadline);
     const response = await step(rung, place, deadline, async (signal) => {
       try {
-        return await this.#client.request({ method, path, signal, headers: { "user-agent": "gloriousflywheel", accept: "*/*" } });
+        // `reset: false`: undici would close the connection after each HEAD.
+        const headers = { "user-agent": "gloriousflywheel", accept: "*/*" };
+        return await client.request({ method, path, signal, reset: false, headers });
       } catch (error) {
         throw notHttp(rung, place, error) ?? error;
       }
@@ -82,9 +74,43 @@ export class HttpConnection {
   }
 
   async close(): Promise<void> {
-    this.#socket.destroy();
-    await this.#client.destroy();
+    const open = this.#open;
+    this.#open = undefined;
+    open?.socket.destroy();
+    await open?.client.destroy();
   }
+
+  async #client(deadline: Deadline): Promise<Client> {
+    if (this.#open !== undefined && this.warm) return this.#open.client;
+    await this.close();
+    const socket = await this.#dial(this.place, deadline);
+    const client = clientOn(socket, this.place);
+    this.#open = { socket, client };
+    return client;
+  }
+}
+
+/** An undici client for one socket: it never dials. */
+function clientOn(socket: Socket, place: Place): Client {
+  let handed = false;
+  return new Client(new URL(place.endpoint.url).origin, {
+    connect: (_options, done) => {
+      const answer = handed ? undefined : socket;
+      handed = true;
+      // Not at once: undici ignores a connection that comes before its own call returned.
+      queueMicrotask(() => {
+        if (answer !== undefined) done(null, answer);
+        else done(Object.assign(new Error("the connection is gone"), { code: "ECONNRESET" }), null);
+      });
+    },
+    pipelining: 1,
+    maxHeaderSize: largestHeaders,
+    keepAliveTimeout: keepAliveMs,
+    keepAliveMaxTimeout: keepAliveMs,
+    // The ladder's deadline rules; these would only say it in other words.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
 }
 
 function notHttp(rung: Rung, place: Place, error: unknown): ProbeFault | undefined {

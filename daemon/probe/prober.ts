@@ -128,7 +128,7 @@ export class Prober {
   #httpProtocol(endpoint: Endpoint, context: ProbeContext): Protocol<HttpConnection> {
     return {
       kept: this.#http,
-      open: async (place, deadline) => new HttpConnection(place, await dial(place, deadline, this.#authorities, "http/1.1")),
+      open: async (place) => new HttpConnection(place, (to, deadline) => dial(to, deadline, this.#authorities, "http/1.1")),
       judge: (connection, deadline) =>
         endpoint.kind === "nix" ? judgeNixCache(connection, context.nixKeys, deadline) : judgeHttpCache(connection, deadline),
     };
