@@ -46,12 +46,11 @@ async function demo(): Promise<void> {
   say(`The daemon, the shim, the commands and Bazel ${bazel.version} are the real ones; home and state are temporary. The profile`);
   say("has upload = true, so that the first build fills the cache. Bazel's startup options for the temporary place are not shown.");
 
-  const caches = {
-    grpc: await startCache({ kind: "grpc", host: "127.0.0.2" }),
-    http: await startCache({ kind: "http", host: "127.0.0.3" }),
-  };
-  undo.push(caches.grpc.dispose, caches.http.dispose);
-  const stage = await makeStage([dirname(bazel.path)], { grpcPorts: [caches.grpc.port], httpPorts: [caches.http.port], upload: true });
+  const grpc = await startCache({ kind: "grpc", host: "127.0.0.2" });
+  undo.push(grpc.dispose);
+  const http = await startCache({ kind: "http", host: "127.0.0.3" });
+  undo.push(http.dispose);
+  const stage = await makeStage([dirname(bazel.path)], { grpcPorts: [grpc.port], httpPorts: [http.port], upload: true });
   undo.push(stage.dispose);
   const bazelRoot = mkdtempSync(join(tmpdir(), "gf-bz-"));
   undo.push(() => removeBazelRoot(bazelRoot));
@@ -78,15 +77,15 @@ async function demo(): Promise<void> {
   const refused = await build("first");
   check(refused.exitCode === Exit.refused, "the build is refused with exit code 78");
   check(refused.stderr.startsWith("flywheel: refused bazel build: ") && refused.stdout === "", "it says so on stderr alone");
-  check(caches.grpc.connections() + caches.http.connections() === 0, "nobody dialled the caches, which are not on the tailnet yet");
+  check(grpc.connections() + http.connections() === 0, "nobody dialled the caches, which are not on the tailnet yet");
 
   heading("The caches appear on the tailnet: a tagged node each");
   const appeared = performance.now();
-  await stage.tailnet({ nodes: [nodeOf("cache-1", caches.grpc), nodeOf("cache-2", caches.http)] });
-  const up = await flywheel(["up"]);
+  await stage.tailnet({ nodes: [nodeOf("cache-1", grpc), nodeOf("cache-2", http)] });
+  await stage.published(`endpoint ${grpc.url}`, { signal: interrupted.signal });
   const took = Math.round(performance.now() - appeared);
-  check(up.exitCode === Exit.ok, `attached ${took} ms after the nodes appeared, the command's own start included`);
-  check(up.stdout.includes(caches.grpc.url), `it chose ${caches.grpc.url}`);
+  check(true, `the daemon heard of them, proved them and published ${grpc.url} within ${took} ms`);
+  check((await flywheel(["status"])).exitCode === Exit.ok, "`flywheel status` exits 0");
 
   heading("Build: the cache is filled");
   const filled = await build("first");
@@ -99,12 +98,12 @@ async function demo(): Promise<void> {
   check(hit.processes?.total === targets && hit.processes.hits === targets, `${targets} remote cache hit`);
 
   heading("The gRPC cache dies: the daemon fails over to the HTTP one");
-  await caches.grpc.kill();
+  await grpc.kill();
   const over = await flywheel(["up"]);
-  check(over.exitCode === Exit.ok && over.stdout.includes(caches.http.url), `attached to ${caches.http.url}`);
+  check(over.exitCode === Exit.ok && over.stdout.includes(http.url), `attached to ${http.url}`);
 
   heading("That one dies too: refused again");
-  await caches.http.kill();
+  await http.kill();
   check((await flywheel(["up"])).exitCode === Exit.notAttached, "`flywheel up` exits 3, and says why");
   check((await build("second")).exitCode === Exit.refused, "the build is refused with exit code 78");
 
