@@ -1,9 +1,10 @@
 /** The status: the daemon's where one answers, else what the published files and the spool still say. */
+import { existsSync } from "node:fs";
 import type { AttachmentReport, EscapesReport, StatusReport } from "../../contract/api.ts";
 import { statusSchema } from "../../contract/api.ts";
 import type { Tool } from "../../contract/endpoint.ts";
 import { FlywheelError } from "../../contract/errors.ts";
-import type { Paths } from "../../contract/paths.ts";
+import { type Paths, spoolPath } from "../../contract/paths.ts";
 import { type Clock, lease } from "../../contract/published.ts";
 import { DaemonClient } from "../../daemon/api/client/connection.ts";
 
@@ -116,6 +117,8 @@ function unattached(reason: string | null): AttachmentReport {
 }
 
 async function escapes(paths: Paths): Promise<EscapesReport> {
+  // The spool's reader brings a schema library: not for a file that is not there.
+  if (!existsSync(spoolPath(paths))) return { today: 0, last: null };
   const { readSpool } = await import("../../daemon/api/client/spool.ts");
   const midnight = new Date().setHours(0, 0, 0, 0);
   const all = readSpool(paths, { limit: 10_000 }).entries.filter((entry) => entry.kind === "escape");

@@ -1,0 +1,111 @@
+/** The commands that speak with a daemon, built, against a real one: a tailnet stand-in and an embedded cache. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type RunningCache, startCache } from "../fixtures/caches/start.ts";
+import { makeStage, type Stage } from "../fixtures/stage.ts";
+
+let cache: RunningCache;
+let stage: Stage;
+beforeAll(async () => {
+  cache = await startCache({ kind: "grpc" });
+  stage = await makeStage([], { grpcPorts: [cache.port], httpPorts: [] });
+});
+afterAll(async () => {
+  await stage.dispose();
+  await cache.dispose();
+});
+
+const status = async () => JSON.parse((await stage.flywheel(["status", "--json"])).stdout);
+const withCache = { nodes: [{ name: "cache", addresses: ["127.0.0.1"], tags: ["tag:bazel-cache"] }] };
+
+test("up without a cache: 3, why, and what next; the daemon runs", async () => {
+  const { exitCode, stdout } = await stage.flywheel(["up"]);
+  expect(exitCode).toBe(3);
+  expect(stdout).toMatch(/bazel +unattached +\S/);
+  expect(stdout).toMatch(/not attached after \d+\.\d\d s/);
+  expect(await status()).toMatchObject({ profileState: "unattached", daemon: { pid: expect.any(Number) } });
+});
+
+describe("with a cache on the tailnet", () => {
+  beforeAll(async () => {
+    await stage.down();
+    await stage.tailnet(withCache);
+  });
+
+  test("up starts the daemon and attaches, and says how long it took", async () => {
+    const { exitCode, stdout, stderr } = await stage.flywheel(["up"]);
+    expect([exitCode, stderr]).toEqual([0, ""]);
+    expect(stdout).toContain(`attached  grpc://127.0.0.1:${cache.port}`);
+    expect(stdout).toContain("local proof: the cache is on this machine");
+    expect(stdout).toMatch(/attached in \d+\.\d\d s/);
+  });
+
+  test("status tells endpoint, node, latency and proof, in a few lines", async () => {
+    const { exitCode, stdout } = await stage.flywheel(["status"]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/cache\.tail0ffee\.ts\.net, source peer, [\d.]+ ms, proved \d+ s ago/);
+    expect(stdout).toMatch(/tailnet +stand-in\.example \(Running, trusted/);
+    expect(stdout.split("\n").length).toBeLessThanOrEqual(16);
+    expect(await status()).toMatchObject({
+      mode: "shared-cache-backed",
+      profileState: "local-proof",
+      bazel: { state: "attached", health: "healthy" },
+    });
+  });
+
+  test("env applied passes the contract's --strict", async () => {
+    const { set } = JSON.parse((await stage.flywheel(["env", "--json"])).stdout);
+    expect(set).toMatchObject({ BAZEL_REMOTE_CACHE: `grpc://127.0.0.1:${cache.port}`, GF_BAZEL_REMOTE_UPLOAD: "false" });
+    const { exitCode, stdout } = await stage.flywheel(["contract", "--strict"], { env: set });
+    expect(stdout.trimEnd().split("\n").at(-1)).toBe("Status: shared-cache-backed");
+    expect(exitCode).toBe(0);
+  });
+
+  test("detach holds until up", async () => {
+    expect((await stage.flywheel(["detach"])).exitCode).toBe(0);
+    expect((await stage.flywheel(["status"])).exitCode).toBe(3);
+    expect(await status()).toMatchObject({ detached: true, profileState: "unattached" });
+    expect((await stage.flywheel(["up"])).exitCode).toBe(0);
+    expect(await status()).toMatchObject({ detached: false });
+  });
+});
+
+describe("attach", () => {
+  test("an endpoint that proves itself", async () => {
+    const { exitCode, stdout } = await stage.flywheel(["attach", `grpc://127.0.0.1:${cache.port}`]);
+    expect([exitCode, stdout]).toEqual([0, expect.stringMatching(/^grpc:\/\/127\.0\.0\.1:\d+ proved itself in [\d.]+ ms\n?$/)]);
+  });
+
+  test("loopback without the markers is turned down", async () => {
+    const none = { GF_BAZEL_LOCAL_PROOF: "", GF_BAZEL_ALLOW_LOCALHOST_PROOF: "" };
+    const { exitCode } = await stage.flywheel(["attach", `grpc://127.0.0.2:${cache.port}`], { env: none });
+    expect(exitCode).toBe(1);
+  });
+
+  test("no endpoint", async () => {
+    const { exitCode, stdout } = await stage.flywheel(["attach", "grpc://$(id):1", "--json"]);
+    expect(exitCode).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: "endpoint-invalid" } });
+  });
+});
+
+test("trust tailnet shows the one this machine is on, and needs a yes", async () => {
+  const asked = await stage.flywheel(["trust", "tailnet"]);
+  expect(asked.exitCode).toBe(2);
+  expect(asked.stderr).toContain("stand-in.example");
+  expect(asked.stderr).toContain("not the system's own socket");
+  expect((await stage.flywheel(["trust", "tailnet", "--yes"])).exitCode).toBe(0);
+  const { stdout } = await stage.flywheel(["trust", "--list", "--json"]);
+  expect(JSON.parse(stdout).tailnets).toMatchObject([{ profile: "default", name: "stand-in.example", magicDnsSuffix: "tail0ffee.ts.net" }]);
+});
+
+test("logs are there, and readable", async () => {
+  const { exitCode, stdout } = await stage.flywheel(["logs"]);
+  expect(exitCode).toBe(0);
+  expect(stdout).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d info/m);
+});
+
+test("down stops it, and is fine where none runs", async () => {
+  await stage.down();
+  expect(await stage.flywheel(["down"])).toEqual({ exitCode: 0, stdout: "no daemon was running", stderr: "" });
+  expect(await status()).toMatchObject({ daemon: null, profileState: "unattached" });
+});
