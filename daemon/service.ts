@@ -1,5 +1,6 @@
 /** Joins the parts: tailnet → discovery → probe → attachment → published files and API. */
 import { existsSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { AttachRequest, DaemonReport, Hello, ProbeReport, ProbeRequest, StatusReport } from "../contract/api.ts";
 import { apiVersion } from "../contract/api.ts";
@@ -33,7 +34,7 @@ import { onWake } from "./wake.ts";
 
 /** No more profiles are kept attached at once. */
 const mostKeepers = 16;
-/** How long the first round waits for the tailnet's first answer: what the operator named need not wait for a client that hangs. */
+/** How long a round waits for the tailnet's answer, milliseconds: what the operator named need not wait for a client that hangs. */
 const firstAnswer = 1_000;
 
 type Listener = (status: StatusReport) => void;
@@ -63,6 +64,7 @@ export class Service implements ApiHandlers {
   #trust: TrustStore;
   #watcher: TailnetWatcher | undefined;
   #begun = false;
+  #closed = false;
   #endWake: (() => void) | undefined;
 
   /** @throws FlywheelError `config-invalid` where the configuration, the default profile or trust.json is malformed */
@@ -97,16 +99,13 @@ export class Service implements ApiHandlers {
       void this.#watcher?.refresh();
       this.#reconsiderAll();
     });
-    const waited = setTimeout(() => this.#beginKeeping(), firstAnswer);
-    void this.#watcher.refresh().then(() => {
-      clearTimeout(waited);
-      this.#beginKeeping();
-    });
+    void this.#lookAtTailnet().then(() => this.#beginKeeping());
   }
 
   /** Takes everything back that was published, and ends. */
   async close(options: { readonly ownsRuntime: boolean }): Promise<void> {
     this.#begun = false;
+    this.#closed = true;
     this.#endWake?.();
     const closing = [...this.#keepers.values()].map((keeper) => keeper.close());
     if (options.ownsRuntime) this.#publisher.withdrawAll();
@@ -165,8 +164,12 @@ export class Service implements ApiHandlers {
     if (keeper.detached) {
       this.#remember(() => this.#operator.up(profile));
       keeper.setDetached(false);
+    }
+    if (keeper.attachment("bazel").state === "attached") await keeper.verify();
+    else {
+      await this.#lookAtTailnet();
       await keeper.reconsider();
-    } else await keeper.verify();
+    }
     return this.#status(keeper);
   }
 
@@ -236,8 +239,13 @@ export class Service implements ApiHandlers {
     return watcher;
   }
 
+  /** As it is now, unless the client does not answer soon. */
+  async #lookAtTailnet(): Promise<void> {
+    await Promise.race([this.#watcher?.refresh(), delay(firstAnswer, undefined, { ref: false })]);
+  }
+
   #beginKeeping(): void {
-    if (this.#begun) return;
+    if (this.#begun || this.#closed) return;
     this.#begun = true;
     for (const keeper of this.#keepers.values()) void keeper.reconsider();
   }

@@ -1,9 +1,9 @@
 /** One kind of one profile: proves its candidates and holds the attachment. */
 import type { Attachment, Health, Unattached } from "../../contract/attachment.ts";
-import type { CacheFacts, Candidate, ProbeResult, Rejection } from "../../contract/candidate.ts";
+import { type CacheFacts, type Candidate, type ProbeResult, type Rejection, rungs } from "../../contract/candidate.ts";
 import type { Tool } from "../../contract/endpoint.ts";
 import type { Clock } from "../../contract/published.ts";
-import { type Contender, choose, trustRank } from "./choose.ts";
+import { type Contender, choose, outranks } from "./choose.ts";
 import { nextHealth, smoothed } from "./health.ts";
 import { sideBySide } from "./side-by-side.ts";
 
@@ -11,6 +11,8 @@ import { sideBySide } from "./side-by-side.ts";
 const bound = 8;
 /** Of a confirmation while others could take over: failover must not wait for a dead cache twice. Milliseconds. */
 const shortConfirmMs = 450;
+/** How long an answer waits for those that would stand above it, so that nothing is attached for a moment only: milliseconds. */
+const graceMs = 400;
 
 /** What is known of one candidate. */
 export interface Track {
@@ -44,6 +46,7 @@ export class Attacher {
   /** Set while the profile is detached. */
   #held: { readonly reason: string; readonly next: string } | undefined;
   #settled = false;
+  #grace: NodeJS.Timeout | undefined;
 
   constructor(options: AttacherOptions) {
     this.kind = options.kind;
@@ -143,9 +146,15 @@ export class Attacher {
     await sideBySide(urls, bound, async (url) => {
       await this.#probe(url);
       this.#pending.delete(url);
-      // Not waiting for the slowest: attached as soon as nobody more trusted is still to answer.
-      if (this.#attached === undefined) this.#choose();
+      // Not waiting for the slowest: attached as soon as nobody better is still to answer, or the grace is over.
+      if (this.#attached === undefined && !this.#choose()) this.#grace ??= setTimeout(() => this.#endGrace(), graceMs);
     });
+    clearTimeout(this.#grace);
+    this.#grace = undefined;
+  }
+
+  #endGrace(): void {
+    if (this.#attached === undefined) this.#choose("at once");
   }
 
   /** @returns whether it passed */
@@ -173,29 +182,34 @@ export class Attacher {
     this.#options.onChange();
   }
 
-  #choose(): void {
-    if (this.#held !== undefined) return;
+  /** @returns whether nothing is left to wait for */
+  #choose(patience: "for better" | "at once" = "for better"): boolean {
+    if (this.#held !== undefined) return true;
     const contenders: Contender[] = [];
     for (const { candidate, health, latencyMs, outcome } of this.#tracks.values()) {
       if (outcome?.ok === true) contenders.push({ candidate, health, latencyMs: latencyMs ?? outcome.latencyMs });
     }
     const chosen = choose(contenders, this.#attached);
-    if (chosen === undefined || chosen.candidate.endpoint.url === this.#attached) return;
-    const rank = trustRank(chosen.candidate);
-    for (const url of this.#pending) {
-      const track = this.#tracks.get(url);
-      if (track !== undefined && trustRank(track.candidate) < rank) return;
-    }
+    if (chosen === undefined || chosen.candidate.endpoint.url === this.#attached) return true;
+    if (patience === "for better" && this.#betterIsPending(chosen.candidate)) return false;
     this.#attached = chosen.candidate.endpoint.url;
     this.#settled = true;
     this.#options.onChange();
+    return true;
+  }
+
+  #betterIsPending(chosen: Candidate): boolean {
+    return [...this.#pending].some((url) => {
+      const pending = this.#tracks.get(url)?.candidate;
+      return pending !== undefined && outranks(pending, chosen);
+    });
   }
 
   #unattached(): Unattached {
     const base = { state: "unattached", kind: this.kind } as const;
     if (this.#held !== undefined) return { ...base, ...this.#held, unsettled: false };
     if (!this.#settled) return { ...base, reason: "the first round of probes is still running", unsettled: true };
-    const failed = this.tracks.filter((track) => track.outcome?.ok === false);
+    const failed = this.tracks.filter((track) => track.outcome?.ok === false).toSorted(moreTelling);
     const first = failed[0]?.outcome;
     if (first?.ok === false) {
       const more = failed.length > 1 ? `; ${failed.length - 1} more failed too` : "";
@@ -217,6 +231,12 @@ export class Attacher {
       unsettled: false,
     };
   }
+}
+
+/** Of two failures: that of the endpoint which was proved last, then that which climbed higher. */
+function moreTelling(a: Track, b: Track): number {
+  const climbed = ({ outcome }: Track): number => (outcome?.ok === false ? rungs.indexOf(outcome.rung) : 0);
+  return (b.proof?.at.getTime() ?? 0) - (a.proof?.at.getTime() ?? 0) || climbed(b) - climbed(a);
 }
 
 function pinOf(candidate: Candidate): unknown {

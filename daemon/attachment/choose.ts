@@ -40,7 +40,9 @@ function compare(a: Contender, b: Contender): number {
 /** Negative where a stands above b whatever their latencies. */
 function standing(a: Contender, b: Contender): number {
   return (
-    trustRank(a.candidate) - trustRank(b.candidate) || healthRank(a.health) - healthRank(b.health) || protocolRank(a) - protocolRank(b)
+    trustRank(a.candidate) - trustRank(b.candidate) ||
+    healthRank(a.health) - healthRank(b.health) ||
+    protocolRank(a.candidate) - protocolRank(b.candidate)
   );
 }
 
@@ -55,8 +57,13 @@ function healthRank(health: Health): number {
   return health === "healthy" ? 0 : 1;
 }
 
+/** Whether a candidate that is still to answer would stand above this one, were it healthy. */
+export function outranks(pending: Candidate, chosen: Candidate): boolean {
+  return (trustRank(pending) - trustRank(chosen) || protocolRank(pending) - protocolRank(chosen)) < 0;
+}
+
 /** Of Bazel's protocols gRPC says the most about itself; of Nix's, https is the one that cannot be overheard. */
-function protocolRank({ candidate: { endpoint } }: Contender): number {
+function protocolRank({ endpoint }: Candidate): number {
   const first = endpoint.kind === "bazel" ? endpoint.scheme.startsWith("grpc") : endpoint.scheme === "https";
   return first ? 0 : 1;
 }
