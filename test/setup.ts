@@ -1,8 +1,7 @@
 /** Before any test: the bundles are those of these sources, and where CI says so every real peer is here. */
 import { execFileSync } from "node:child_process";
-import { existsSync, globSync, statSync } from "node:fs";
+import { globSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { messageOf } from "../contract/errors.ts";
 import { realBazels } from "./fixtures/bazel/real.ts";
 import { bazelRemote } from "./fixtures/bazel-remote/bazel-remote.ts";
 import { nginx } from "./fixtures/nginx/nginx.ts";
@@ -11,7 +10,7 @@ import { type Peer, peersRequired, programOnPath } from "./fixtures/peers.ts";
 const root = join(import.meta.dirname, "..");
 
 export default async function setup(): Promise<void> {
-  if (isStale()) build();
+  if (isStale()) execFileSync(process.execPath, ["build.ts"], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
   if (!peersRequired()) return;
   const shells = ["bash", "dash", "busybox", "zsh", "fish"].map(programOnPath);
   const peers: readonly Peer[] = [...realBazels(), nginx(), await bazelRemote(), programOnPath("openssl"), ...shells];
@@ -19,19 +18,10 @@ export default async function setup(): Promise<void> {
   if (missing.length > 0) throw new Error(`GF_TEST_REQUIRE_PEERS=1, but ${missing.join("; ")}`);
 }
 
-function build(): void {
-  try {
-    execFileSync(process.execPath, ["build.ts"], { cwd: root, stdio: ["ignore", "ignore", "pipe"] });
-  } catch (thrown) {
-    if (peersRequired()) throw thrown;
-    process.stderr.write(`the bundles cannot be built, so tests of dist/ will fail: ${messageOf(thrown)}\n`);
-  }
-}
-
 /** Whether dist is older than any source that goes into it. */
 function isStale(): boolean {
   const built = statSync(join(root, "dist/bin/flywheel"), { throwIfNoEntry: false });
-  if (built === undefined) return existsSync(join(root, "build.ts"));
+  if (built === undefined) return true;
   const sources = globSync(["build.ts", "package-lock.json", "{contract,daemon,shim,cli}/**/*"], { cwd: root });
   return sources.some((source) => statSync(join(root, source)).mtimeMs > built.mtimeMs);
 }
