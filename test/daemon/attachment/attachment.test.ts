@@ -70,6 +70,22 @@ test("unattached with a reason, attached when a cache appears, failed over when 
   expect((await home.client.verify("default")).bazel.endpoint).toBe(second.url);
 });
 
+test("a cache that hangs is failed over from as well, and taken back once it has proved itself twice", async () => {
+  await tailnet({ nodes: [near, far] });
+  await home.started();
+  await home.until((status) => status.bazel.endpoint === first.url);
+  process.kill(first.pid, "SIGSTOP");
+  const failedOver = await home.client.verify("default");
+  process.kill(first.pid, "SIGCONT");
+  expect(failedOver.bazel).toMatchObject({ state: "attached", endpoint: second.url });
+  expect(failedOver.candidates.find((one) => one.endpoint === first.url)).toMatchObject({ health: "down" });
+  await home.client.reload();
+  await home.until((status) => status.candidates.find((one) => one.endpoint === first.url)?.health === "degraded");
+  expect((await home.client.status("default")).bazel.endpoint).toBe(second.url);
+  await home.client.reload();
+  expect((await home.until((status) => status.bazel.endpoint === first.url)).bazel.health).toBe("healthy");
+});
+
 test("a node that leaves the tailnet takes its attachment with it; a proof renews the lease", async () => {
   await tailnet({ nodes: [near] });
   await home.started();
