@@ -1,10 +1,9 @@
 /** The shim leaves the tool its world: standard streams, terminal, directory, umask, signals and exit codes, on the fast path and on the slow one. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { npmBazel } from "../fixtures/bazel/real.ts";
 import { removeBazelRoot } from "../fixtures/bazel/run.ts";
@@ -83,7 +82,7 @@ describe.each(paths)("on the $path path", ({ words }) => {
   test("directory, umask and ignored signals stay", async () => {
     tool("pwd -P; umask; grep SigIgn /proc/self/status");
     const bare = spawn("/bin/sh", ["-c", "trap '' QUIT; umask 037; exec ./tools/bazel"], { env: stage.env, cwd: root });
-    const [guarded, alone] = [await run({ wrap: "trap '' QUIT; umask 037;" }), await finish(bare)];
+    const [guarded, alone] = await Promise.all([run({ wrap: "trap '' QUIT; umask 037;" }), finish(bare)]);
     expect(guarded.stdout).toBe(alone.stdout);
     expect(alone.stdout).toContain("0037");
   });
@@ -181,12 +180,17 @@ genrule(name = "ask", outs = ["ask.sh"], executable = 1, cmd = "printf '%s\\\\n'
       detached: true,
       stdio: ["ignore", "pipe", "pipe"],
     });
-    const lines = createInterface({ input: child.stderr });
-    lines.on("line", () => {
-      if (existsSync(join(root, "building")) && child.pid !== undefined) process.kill(-child.pid, "SIGINT");
+    let said = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+    const building = watch(root, (_, name) => {
+      if (name !== "building" || child.pid === undefined) return;
+      building.close();
+      process.kill(-child.pid, "SIGINT");
     });
     const [code] = (await once(child, "exit")) as [number | null];
-    expect(code).toBe(8);
+    expect(code, said).toBe(8);
   });
 
   test("bazel run of a program that reads the terminal, and its exit code", needs, async () => {
