@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import type { StartResult } from "../contract/api.ts";
 import { FlywheelError, messageOf } from "../contract/errors.ts";
 import { pathsFrom } from "../contract/paths.ts";
+import { closeInherited } from "./inherited.ts";
 
 const usage = "usage: flywheeld run [--ready-fd N] | flywheeld probe --kind bazel|nix --endpoint URL [--local-proof] [--profile NAME]";
 
@@ -16,6 +17,7 @@ async function main(argv: readonly string[]): Promise<number> {
       const { values } = parseArgs({ args, options: { "ready-fd": { type: "string", default: "1" } } });
       const fd = Number(values["ready-fd"]);
       if (!Number.isInteger(fd) || fd < 1) throw new FlywheelError("usage", usage);
+      if (fd > 2) closeInherited(fd);
       const { run } = await import("./run.ts");
       return run(paths, process.env, (result) => tell(fd, result));
     }

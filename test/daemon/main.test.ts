@@ -138,10 +138,10 @@ test("a command substitution around a start does not wait for the daemon", async
     const { ensureDaemon } = await import(${JSON.stringify(join(root, "daemon/api/client/autostart.ts"))});
     const result = await ensureDaemon(${JSON.stringify(home.paths)}, { entry: ${JSON.stringify(entry)} });
     process.stdout.write(String(result.pid));`;
-  // Extra descriptors of the substitution's pipe are open in the client; were one left in the daemon, sh would wait.
+  // Extra descriptors of the substitution's pipe are open in the client; were one left in the daemon, bash would wait.
   const { stdout } = await run(
-    "sh",
-    ["-c", 'pid=$("$0" --input-type=module -e "$1" 5>&1 7>&1 2>&1); echo "$pid"', process.execPath, script],
+    "bash",
+    ["-c", 'pid=$("$0" --input-type=module -e "$1" 5>&1 7>&1 63>&1 251>&1 2>&1); echo "$pid"', process.execPath, script],
     { timeout: 10_000 },
   );
   const pid = Number(stdout);

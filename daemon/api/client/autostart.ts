@@ -44,8 +44,8 @@ async function start(paths: Paths, options: StartOptions): Promise<StartResult> 
   const child = spawn(
     process.execPath,
     ["--disable-warning=ExperimentalWarning", options.entry ?? ownEntry, "run", "--ready-fd", "3"],
-    // Nothing of ours is left open in the daemon, or `$(bazel …)` would wait for it; Node closes all
-    // other descriptors on exec (uv_disable_stdio_inheritance), and the daemon closes fd 3 once it has spoken.
+    // Nothing of ours may stay open in the daemon, or `$(bazel …)` would wait for it: it closes fd 3 once
+    // it has spoken, and whatever else it was handed down at once (daemon/inherited.ts).
     { cwd: "/", detached: true, stdio: ["ignore", "ignore", "ignore", "pipe"], env: daemonEnvironment(paths, process.env) },
   );
   const { promise, resolve } = Promise.withResolvers<StartResult>();
