@@ -18,12 +18,14 @@ import { freePort } from "../fixtures/process.ts";
 import { built, makeStage, type Stage } from "../fixtures/stage.ts";
 
 const targets = 4;
+// Each way is a Bazel server of its own, and two cores start them.
+const slowly = { timeout: 180_000 };
 const nginxPeer = nginx();
 const bazelRemotePeer = await bazelRemote();
 const node = (port: number) => ({ nodes: [{ name: `cache-${port}`, addresses: ["127.0.0.1"], tags: ["tag:bazel-cache"] }] });
 
 describe.for(realBazels())("Bazel $version", (bazel) => {
-  const needs = bazel.available ? {} : { skip: true };
+  const needs = bazel.available ? slowly : { skip: true };
   const real = bazel.available ? bazel.path : "/nonexistent";
   let root: string;
   let tools: string;
