@@ -1,22 +1,52 @@
 #!/bin/sh
 # flywheel: finds a Node and hands over to it. The packaged one first, then PATH's; start.cjs checks its version.
-self=$0
-while [ -h "$self" ]; do # npm and Nix link this file; readlink forks, but only for a link
-  link=$(readlink "$self")
-  case $link in
-  /*) self=$link ;;
-  *) self=${self%/*}/$link ;;
+_gf_self=$0
+while [ -h "$_gf_self" ]; do # npm and Nix link this file; readlink forks, but only for a link
+  _gf_link=$(readlink "$_gf_self")
+  case $_gf_link in
+  /*) _gf_self=$_gf_link ;;
+  *) _gf_self=${_gf_self%/*}/$_gf_link ;;
   esac
 done
-case $self in
-*/*) here=${self%/*} ;;
-*) here=. ;;
+case $_gf_self in
+*/*) _gf_here=${_gf_self%/*} ;;
+*) _gf_here=. ;;
 esac
-for node in "$here/../../node_modules/node/bin/node" "$here/../lib/node"; do
-  if [ -x "$node" ]; then break; fi
-  node=
+
+# exec and compat, in their plain forms, go straight to the shim: with no Node between, the caller's bytes,
+# limits, signals and descriptors are the tool's. Every other form, and every mistake, is Node's to explain.
+_gf_shim() {
+  case ${1-} in
+  '' | *[!abcdefghijklmnopqrstuvwxyz0123456789-]*) return 1 ;;
+  esac
+  [ -x "$_gf_here/../shim/$1" ]
+}
+case ${1-} in
+exec)
+  if [ "${2-}" = -- ] && _gf_shim "${3-}"; then
+    _gf_self=$3
+    shift 3
+    GF_GUARD_SCOPE=all
+    export GF_GUARD_SCOPE
+    exec "$_gf_here/../shim/$_gf_self" "$@"
+  fi
+  ;;
+compat)
+  if [ "${2-}" = --reason ] && [ -n "${3-}" ] && [ "${4-}" = -- ] && _gf_shim "${5-}"; then
+    GF_GUARD_BYPASS=$3
+    export GF_GUARD_BYPASS
+    _gf_self=$5
+    shift 5
+    exec "$_gf_here/../shim/$_gf_self" "$@"
+  fi
+  ;;
+esac
+
+for _gf_node in "$_gf_here/../../node_modules/node/bin/node" "$_gf_here/../lib/node"; do
+  if [ -x "$_gf_node" ]; then break; fi
+  _gf_node=
 done
-if [ -z "$node" ] && ! node=$(command -v node); then
+if [ -z "$_gf_node" ] && ! _gf_node=$(command -v node); then
   printf '%s\n' 'flywheel: there is no node on PATH' '  next: install Node.js 22.19 or newer' >&2
   exit 127
 fi
@@ -26,4 +56,4 @@ if [ -n "${NODE_OPTIONS+set}" ]; then
   export GF_SAVED_NODE_OPTIONS
   unset NODE_OPTIONS
 fi
-exec "$node" "$here/../lib/start.cjs" "$@"
+exec "$_gf_node" "$_gf_here/../lib/start.cjs" "$@"

@@ -84,7 +84,7 @@ function record(
     if (!(error instanceof FlywheelError)) throw error;
     // A refusal stands without its record; an escape must not go unnoticed.
     if (kind === "escape")
-      say(`flywheel: THIS ESCAPE COULD NOT BE RECORDED: ${error.message}\n  next: ${error.next ?? "flywheel doctor"}\n`);
+      say(`flywheel: THIS ESCAPE COULD NOT BE RECORDED: ${error.message}\n  next: ${error.next ?? "flywheel history"}\n`);
   }
 }
 

@@ -14,6 +14,13 @@ const shortConfirmMs = 450;
 /** How long an answer waits for those that would stand above it, so that nothing is attached for a moment only: milliseconds. */
 const graceMs = 400;
 
+/** A probe that passed: when it was begun by the boot clock, in seconds; by the wall clock, for people; and what the cache said of itself. */
+export interface Proof {
+  readonly verified: number;
+  readonly at: Date;
+  readonly facts: CacheFacts;
+}
+
 /** What is known of one candidate. */
 export interface Track {
   readonly candidate: Candidate;
@@ -22,8 +29,7 @@ export interface Track {
   readonly latencyMs: number | undefined;
   /** The last probe's outcome. */
   readonly outcome: ProbeResult | undefined;
-  /** The last proof: boot-clock seconds, the wall clock for people, and what the cache said of itself. */
-  readonly proof: { readonly verified: number; readonly at: Date; readonly facts: CacheFacts } | undefined;
+  readonly proof: Proof | undefined;
 }
 
 export interface AttacherOptions {
@@ -77,9 +83,10 @@ export class Attacher {
     return this.#rejections;
   }
 
-  /** When the attached endpoint was proved last, by the wall clock. */
-  get provedAt(): Date | undefined {
-    return this.#attached === undefined ? undefined : this.#tracks.get(this.#attached)?.proof?.at;
+  /** The last proof: of what is attached, else the newest of any candidate, so that people see since when there is none. */
+  get lastProof(): Proof | undefined {
+    if (this.#attached !== undefined) return this.#tracks.get(this.#attached)?.proof;
+    return this.tracks.flatMap((track) => track.proof ?? []).reduce<Proof | undefined>(newer, undefined);
   }
 
   /** Takes what discovery found. What is known of a candidate stays; an attached one that is no candidate any more is dropped. */
@@ -226,8 +233,8 @@ export class Attacher {
       reason: "no candidate: no service, no tagged node and no configured endpoint names a cache",
       next:
         this.kind === "bazel"
-          ? "flywheel attach <endpoint>, or flywheel doctor"
-          : "flywheel attach --kind nix <endpoint>, or flywheel doctor",
+          ? "flywheel attach <endpoint>, and see that a node carries the tag"
+          : "flywheel attach --kind nix <endpoint>, and see that a node carries the tag",
       unsettled: false,
     };
   }
@@ -237,6 +244,10 @@ export class Attacher {
 function moreTelling(a: Track, b: Track): number {
   const climbed = ({ outcome }: Track): number => (outcome?.ok === false ? rungs.indexOf(outcome.rung) : 0);
   return (b.proof?.at.getTime() ?? 0) - (a.proof?.at.getTime() ?? 0) || climbed(b) - climbed(a);
+}
+
+function newer(a: Proof | undefined, b: Proof): Proof {
+  return a !== undefined && a.verified >= b.verified ? a : b;
 }
 
 function pinOf(candidate: Candidate): unknown {

@@ -19,6 +19,6 @@ export async function probeOnce(request: ProbeRequest): Promise<ProbeReport> {
     });
     return JSON.parse(stdout) as ProbeReport;
   } catch (error) {
-    throw new FlywheelError("internal", "the endpoint could not be probed", { next: "flywheel doctor", cause: error });
+    throw new FlywheelError("internal", "the endpoint could not be probed", { next: "flywheel logs", cause: error });
   }
 }
