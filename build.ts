@@ -17,7 +17,8 @@ const bundle = await rolldown({
   cwd: root,
   input: { main: "cli/main.ts", flywheeld: "daemon/main.ts" },
   platform: "node",
-  transform: { define: { "process.env.NODE_ENV": '"production"' } },
+  // CommonJS packages (write-file-atomic) look at these two, which an ES module does not have.
+  transform: { define: { "process.env.NODE_ENV": '"production"', __filename: "import.meta.filename", __dirname: "import.meta.dirname" } },
   onLog(level, log, handle) {
     // protobufjs and its kind use eval to look for optional modules; nothing of ours does.
     if (log.code === "EVAL" && log.id?.includes("node_modules") === true) return;
