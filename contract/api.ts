@@ -16,7 +16,7 @@ export interface AttachmentReport {
   readonly source: SourceName | null;
   /** MagicDNS name of the node, or the Service, that the endpoint belongs to. */
   readonly node: string | null;
-  /** ISO 8601, wall clock, of the last proof. */
+  /** ISO 8601, wall clock, of the last proof; unattached, of any candidate there is. */
   readonly verifiedAt: string | null;
   /** Seconds since the last proof, by the boot clock. */
   readonly proofAgeS: number | null;

@@ -70,14 +70,18 @@ export function nixKeys(profile: Profile, trust: TrustStore): readonly string[] 
 }
 
 function attachmentReport(attachment: Attachment, attacher: Attacher, now: Clock): AttachmentReport {
+  const { lastProof } = attacher;
+  const proved = {
+    verifiedAt: lastProof?.at.toISOString() ?? null,
+    proofAgeS: lastProof === undefined ? null : Math.max(0, now.seconds - lastProof.verified),
+  };
   if (attachment.state === "unattached") {
     return {
+      ...proved,
       state: "unattached",
       endpoint: null,
       source: null,
       node: null,
-      verifiedAt: null,
-      proofAgeS: null,
       latencyMs: null,
       health: attachment.unsettled ? "unknown" : "down",
       reason: attachment.reason,
@@ -88,12 +92,11 @@ function attachmentReport(attachment: Attachment, attacher: Attacher, now: Clock
   }
   const { candidate } = attachment;
   return {
+    ...proved,
     state: "attached",
     endpoint: candidate.endpoint.url,
     source: candidate.source.name,
     node: ownerOf(candidate),
-    verifiedAt: attacher.provedAt?.toISOString() ?? null,
-    proofAgeS: Math.max(0, now.seconds - attachment.verified),
     latencyMs: tenths(attachment.latencyMs),
     health: attachment.health,
     reason: null,

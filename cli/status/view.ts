@@ -47,6 +47,7 @@ function viewAttachment(kind: "bazel" | "nix", report: AttachmentReport, paint: 
   const word = report.unsettled ? "looking" : "unattached";
   const rung = report.rung === null ? "" : `${report.rung}: `;
   const lines = [`${label}  ${paint.yellow(word)}  ${rung}${clean(report.reason ?? "no reason is known")}`];
+  if (report.proofAgeS !== null) lines.push(`           last proved ${span(report.proofAgeS)} ago`);
   if (report.next !== null) lines.push(`    next   ${clean(report.next)}`);
   return lines;
 }
