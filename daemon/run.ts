@@ -14,8 +14,8 @@ import { Service } from "./service.ts";
 
 /** Milliseconds. */
 const timing = {
-  /** How long to wait for the daemon that holds the lock to answer. */
-  other: 5_000,
+  /** How long to wait for the daemon that holds the lock to answer: a guard that waits for us must not hang for 10 s. */
+  other: 3_000,
   otherLook: 50,
   /** How often to look whether the socket is still there, where the file system does not tell. */
   look: 5_000,
