@@ -6,7 +6,9 @@ export function refusalText(refusal: Refusal, invocation: Invocation): string {
   const command = refusal.command === "" ? "command" : refusal.command;
   const first = `flywheel: refused ${invocation.tool} ${command}: ${refusal.reason}`;
   if (invocation.args.some((word) => word.startsWith("--tool_tag="))) return `${first}\n`;
-  const shown = invocation.args.length > 6 ? `${invocation.args.slice(0, 6).join(" ")} …` : invocation.args.join(" ");
+  // From the command on: startup options are long, and the user knows them.
+  const words = invocation.args.slice(Math.max(0, invocation.args.indexOf(refusal.command)));
+  const shown = words.length > 6 ? `${words.slice(0, 6).join(" ")} …` : words.join(" ");
   const next = [
     ...refusal.next,
     "flywheel status",
