@@ -7,6 +7,7 @@ import { FlywheelError, messageOf } from "../contract/errors.ts";
 import type { Paths } from "../contract/paths.ts";
 import type { Profile } from "../contract/profile.ts";
 import { lease } from "../contract/published.ts";
+import { localTime, span } from "../contract/words.ts";
 import { ensureDaemon } from "../daemon/api/client/autostart.ts";
 import { readClock } from "../daemon/api/client/clock.ts";
 import { DaemonClient } from "../daemon/api/client/connection.ts";
@@ -15,7 +16,13 @@ import { readPublished } from "../daemon/api/client/published.ts";
 
 export type Standing =
   | { readonly state: "attached"; readonly cache: AttachedCache; readonly localProof: boolean }
-  | { readonly state: "unattached"; readonly reason: string; readonly tried: readonly string[]; readonly next: string | undefined };
+  | {
+      readonly state: "unattached";
+      readonly reason: string;
+      readonly since: string | undefined;
+      readonly tried: readonly string[];
+      readonly next: string | undefined;
+    };
 
 export interface AttachmentSource {
   /** What is attached for the profile now. */
@@ -47,7 +54,7 @@ export function attachmentSource(paths: Paths, patience: Patience): AttachmentSo
         return standingOf(await statusOf(paths, client, profile.name, patience), profile);
       } catch (error) {
         const next = error instanceof FlywheelError ? error.next : undefined;
-        return { state: "unattached", reason: messageOf(error), tried: [], next };
+        return { state: "unattached", reason: messageOf(error), since: undefined, tried: [], next };
       }
     },
     async prove(profile, endpoint, localProof) {
@@ -103,9 +110,15 @@ function standingOf(status: StatusReport, profile: Profile): Standing {
   return {
     state: "unattached",
     reason: bazel.reason ?? "nothing is attached",
+    since: sinceWhen(status),
     tried: [...tried, ...turnedDown],
     next: bazel.next ?? undefined,
   };
+}
+
+function sinceWhen({ bazel, daemon }: StatusReport): string | undefined {
+  if (bazel.proofAgeS !== null) return `the last proof was made ${span(bazel.proofAgeS)} ago`;
+  return daemon === null ? undefined : `the daemon started at ${localTime(daemon.startedAt)}, and has proved none`;
 }
 
 function triedLine(candidate: CandidateReport): string {

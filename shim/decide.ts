@@ -23,6 +23,8 @@ export interface Refusal {
   readonly kind: "refuse";
   readonly command: string;
   readonly reason: string;
+  /** Since when it is so, where that is known. */
+  readonly since?: string;
   /** What was looked at, one line each. */
   readonly tried: readonly string[];
   readonly next: readonly string[];
@@ -198,11 +200,17 @@ function includes(cache: AttachedCache, endpoint: Endpoint): boolean {
 function unattached(line: Heavy, standing: Extract<Standing, { state: "unattached" }>, file: EnvFile): Refusal {
   const hint = file.state === "untrusted" ? [`flywheel trust file ${file.path}   (nobody has trusted what it names)`] : [];
   return refuse(line, `no shared cache is attached: ${standing.reason}`, {
+    since: standing.since,
     tried: standing.tried,
     next: [...(standing.next === undefined ? [] : [standing.next]), ...hint],
   });
 }
 
-function refuse(line: Heavy, reason: string, rest: { tried?: readonly string[]; next: readonly string[] }): Refusal {
-  return { kind: "refuse", command: line.command, reason: messageOf(reason), tried: rest.tried ?? [], next: rest.next };
+function refuse(
+  line: Heavy,
+  reason: string,
+  rest: { since?: string | undefined; tried?: readonly string[]; next: readonly string[] },
+): Refusal {
+  const since = rest.since === undefined ? {} : { since: rest.since };
+  return { kind: "refuse", command: line.command, reason: messageOf(reason), ...since, tried: rest.tried ?? [], next: rest.next };
 }

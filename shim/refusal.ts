@@ -14,7 +14,8 @@ export function refusalText(refusal: Refusal, invocation: Invocation): string {
     "flywheel status",
     `flywheel compat --reason "…" -- ${invocation.tool} ${shown}   (builds alone, recorded)`,
   ];
-  const lines = [first, ...refusal.tried.slice(0, 6).map((line) => `  tried: ${line}`), ...next.map((line) => `  next: ${line}`)];
+  const since = refusal.since === undefined ? [] : [`  since: ${refusal.since}`];
+  const lines = [first, ...since, ...refusal.tried.slice(0, 6).map((line) => `  tried: ${line}`), ...next.map((line) => `  next: ${line}`)];
   return `${lines.join("\n")}\n`;
 }
 

@@ -3,9 +3,9 @@ import { hasLocalProof } from "../../contract/environment.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
 import { printable } from "../../contract/text.ts";
+import { latency } from "../../contract/words.ts";
 import { defineCommand } from "../command.ts";
 import { runningDaemon } from "../daemon.ts";
-import { latency } from "../output/words.ts";
 import { oneOf } from "../values.ts";
 
 export default defineCommand({

@@ -1,9 +1,9 @@
 import { Exit } from "../../contract/exit.ts";
 import type { SpoolEntry } from "../../contract/journal.ts";
 import { printable } from "../../contract/text.ts";
+import { localTime, table } from "../../contract/words.ts";
 import { readSpool } from "../../daemon/api/client/spool.ts";
 import { defineCommand } from "../command.ts";
-import { localTime, table } from "../output/words.ts";
 import { seconds, wholeNumber } from "../values.ts";
 
 export default defineCommand({

@@ -6,13 +6,13 @@ import { FlywheelError, messageOf } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
 import { printable } from "../../contract/text.ts";
 import type { TrustStore } from "../../contract/trust.ts";
+import { localTime, table } from "../../contract/words.ts";
 import { DaemonClient } from "../../daemon/api/client/connection.ts";
 import { changeTrust, readTrust } from "../../daemon/api/client/trust.ts";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
 import { runningDaemon } from "../daemon.ts";
 import { confirmed } from "../output/ask.ts";
-import { localTime, table } from "../output/words.ts";
 
 export default defineCommand({
   name: "trust",

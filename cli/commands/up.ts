@@ -1,11 +1,11 @@
 import type { StatusReport } from "../../contract/api.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
+import { duration } from "../../contract/words.ts";
 import type { DaemonClient } from "../../daemon/api/client/connection.ts";
 import { defineCommand } from "../command.ts";
 import { runningDaemon } from "../daemon.ts";
 import type { Output } from "../output/output.ts";
-import { duration } from "../output/words.ts";
 import { exitOf, viewStatus } from "../status/view.ts";
 import { wholeNumber } from "../values.ts";
 

@@ -1,7 +1,7 @@
 /** One line of pino's for a person. */
 import { printable } from "../../contract/text.ts";
+import { localTime } from "../../contract/words.ts";
 import type { Paint } from "../output/paint.ts";
-import { localTime } from "../output/words.ts";
 
 const hidden = new Set(["level", "time", "msg", "pid", "hostname", "v", "name"]);
 

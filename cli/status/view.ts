@@ -2,8 +2,8 @@
 import type { AttachmentReport, StatusReport, TailnetReport } from "../../contract/api.ts";
 import { Exit } from "../../contract/exit.ts";
 import { printable } from "../../contract/text.ts";
+import { latency, localTime, span } from "../../contract/words.ts";
 import type { Paint } from "../output/paint.ts";
-import { latency, localTime, span } from "../output/words.ts";
 
 /** 0 attached, 3 not: the mode is the Bazel attachment's, so it decides. */
 export function exitOf(report: StatusReport): typeof Exit.ok | typeof Exit.notAttached {

@@ -42,6 +42,7 @@ const attached = (changes: { localProof?: boolean; upload?: boolean } = {}): Sta
 const unattached: Standing = {
   state: "unattached",
   reason: "no node carries tag:bazel-cache",
+  since: "the last proof was made 3 min ago",
   tried: ["grpc://100.64.0.9:9092 (peer old): connect: refused"],
   next: "flywheel doctor",
 };
@@ -189,6 +190,7 @@ describe("what is attached", () => {
     if (decision.kind !== "refuse") throw new Error("not refused");
     const text = refusalText(decision, { tool: "bazel", args: ["build", "//..."], env: {}, cwd: work });
     expect(text.split("\n")[0]).toBe("flywheel: refused bazel build: no shared cache is attached: no node carries tag:bazel-cache");
+    expect(text).toContain("\n  since: the last proof was made 3 min ago\n");
     expect(text).toContain("  next: flywheel doctor\n");
     expect(text).toContain('flywheel compat --reason "…" -- bazel build //...');
     expect(refusalText(decision, { tool: "bazel", args: ["build", "--tool_tag=ijwb"], env: {}, cwd: work }).split("\n").length).toBe(2);
