@@ -1,7 +1,7 @@
 /** The API's socket: HTTP, one process's own user on both ends, and nothing that is sent to it can stop it. */
 import { once } from "node:events";
 import { chmodSync, lstatSync, renameSync, rmSync } from "node:fs";
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { dirname } from "node:path";
 import {
   type ApiFault,
@@ -18,9 +18,6 @@ import { profileName } from "../../contract/published.ts";
 import { printable } from "../../contract/text.ts";
 import { reasonOf } from "./client/directory.ts";
 import { attachRequest, checkRequest, emptyRequest, probeRequest, profileRequest } from "./requests.ts";
-
-// Not imported, for the reason that client/connection.ts gives.
-const { createServer } = process.getBuiltinModule("node:http");
 
 const most = {
   /** Of a request's body: bytes. */
