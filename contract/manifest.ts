@@ -1,5 +1,7 @@
 /** tinyland.repo.json: what a repository declares about itself; only `enrollment` is our business. */
 import * as v from "valibot";
+import { messageOf } from "./errors.ts";
+import { lineInJson } from "./json-line.ts";
 import { type SubstrateMode, substrateModes } from "./mode.ts";
 import { printable } from "./text.ts";
 
@@ -8,12 +10,17 @@ export const manifestName = "tinyland.repo.json";
 const nonEmpty = v.pipe(v.string(), v.nonEmpty("expected a text that is not empty"));
 
 /** The fleet's schema (tinyland-repo-manifest.schema.json): no extra keys, all of them optional. */
-const enrollmentSchema = v.strictObject({
-  forgeScope: v.optional(nonEmpty),
-  operatorOverlay: v.optional(nonEmpty),
-  executionPool: v.optional(nonEmpty),
-  substrateMode: v.optional(v.picklist(substrateModes, `expected one of ${substrateModes.join(", ")}`)),
-});
+const enrollmentSchema = v.pipe(
+  v.unknown(),
+  // An array is an object to valibot.
+  v.check((value) => !Array.isArray(value), "expected an object, found an array"),
+  v.strictObject({
+    forgeScope: v.optional(nonEmpty),
+    operatorOverlay: v.optional(nonEmpty),
+    executionPool: v.optional(nonEmpty),
+    substrateMode: v.optional(v.picklist(substrateModes, `expected one of ${substrateModes.join(", ")}`)),
+  }),
+);
 
 export type Manifest =
   | { readonly state: "absent" }
@@ -27,21 +34,22 @@ export type Manifest =
  */
 export function parseManifest(text: string | undefined): Manifest {
   if (text === undefined) return { state: "absent" };
+  const json = text.replace(/^\uFEFF/, "");
+  const invalid = (path: readonly string[], what: string): Manifest => {
+    return { state: "invalid", message: `${manifestName}:${lineInJson(json, path)}: ${what}` };
+  };
   let raw: unknown;
   try {
-    raw = JSON.parse(text.replace(/^\uFEFF/, ""));
+    raw = JSON.parse(json);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    return { state: "invalid", message: `${manifestName} is not JSON: ${printable(why, 120)}` };
+    return invalid([], `this is not JSON: ${printable(messageOf(error), 120)}`);
   }
-  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) {
-    return { state: "invalid", message: `${manifestName} must hold an object` };
-  }
+  if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return invalid([], "it must hold an object");
   if (!("enrollment" in raw)) return { state: "not-enrolled" };
   const result = v.safeParse(enrollmentSchema, raw.enrollment);
   if (result.success) return { state: "enrolled", mode: result.output.substrateMode ?? "shared-cache-backed" };
   const issue = result.issues[0];
-  const key = ["enrollment", ...(issue.path ?? []).map((item) => String(item.key))].join(".");
+  const path = ["enrollment", ...(issue.path ?? []).map((item) => String(item.key))];
   const what = issue.expected === "never" ? "is not a key of the schema" : issue.message;
-  return { state: "invalid", message: `${manifestName}: ${printable(key, 80)}: ${printable(what, 160)}` };
+  return invalid(path, `${printable(path.join("."), 80)}: ${printable(what, 160)}`);
 }

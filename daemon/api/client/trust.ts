@@ -1,8 +1,10 @@
 /** trust.json: read by whoever decides, changed only by `flywheel trust`. */
 import { mkdirSync, readFileSync } from "node:fs";
 import * as v from "valibot";
-import { FlywheelError } from "../../../contract/errors.ts";
+import { FlywheelError, messageOf } from "../../../contract/errors.ts";
+import { lineInJson } from "../../../contract/json-line.ts";
 import type { Paths } from "../../../contract/paths.ts";
+import { printable } from "../../../contract/text.ts";
 import { noTrust, type TrustStore, trustSchema } from "../../../contract/trust.ts";
 import { isErrno, reasonOf } from "./directory.ts";
 
@@ -16,16 +18,24 @@ function trustPath(paths: Paths): string {
  */
 export function readTrust(paths: Paths): TrustStore {
   const file = trustPath(paths);
-  let raw: unknown;
+  let text: string;
   try {
-    raw = JSON.parse(readFileSync(file, "utf8"));
+    text = readFileSync(file, "utf8");
   } catch (error) {
     if (isErrno(error) && error.code === "ENOENT") return noTrust;
-    throw invalid(file, error instanceof SyntaxError ? "it is not JSON" : reasonOf(error), error);
+    throw invalid(`${file} cannot be read (${reasonOf(error)})`, file, error);
+  }
+  let raw: unknown;
+  try {
+    raw = JSON.parse(text);
+  } catch (error) {
+    throw invalid(`${file}:${lineInJson(text, [])}: this is not JSON: ${printable(messageOf(error), 120)}`, file, error);
   }
   const result = v.safeParse(trustSchema, raw);
-  if (!result.success) throw invalid(file, `at ${v.getDotPath(result.issues[0]) ?? "its top"}: ${result.issues[0].message}`);
-  return result.output;
+  if (result.success) return result.output;
+  const [issue] = result.issues;
+  const path = (issue.path ?? []).map((item) => (typeof item.key === "number" ? item.key : String(item.key)));
+  throw invalid(`${file}:${lineInJson(text, path)}: ${printable(path.join(".") || "its top", 80)}: ${printable(issue.message, 160)}`, file);
 }
 
 /**
@@ -47,9 +57,6 @@ export async function changeTrust(paths: Paths, change: (trust: TrustStore) => T
   return changed;
 }
 
-function invalid(file: string, reason: string, cause?: unknown): FlywheelError {
-  return new FlywheelError("config-invalid", `${file} cannot be used: ${reason}`, {
-    next: `mend or remove ${file}, then say again what you trust`,
-    cause,
-  });
+function invalid(message: string, file: string, cause?: unknown): FlywheelError {
+  return new FlywheelError("config-invalid", message, { next: `mend or remove ${file}, then say again what you trust`, cause });
 }
