@@ -26,6 +26,7 @@ export function viewStatus(report: StatusReport, paint: Paint): string {
   lines.push(
     `  daemon   ${report.daemon === null ? "not running" : `pid ${report.daemon.pid}, since ${localTime(report.daemon.startedAt)}`}`,
   );
+  for (const fault of report.daemon?.faults ?? []) lines.push(paint.yellow(`           ${printable(fault, 400)}`));
   lines.push(`  escapes  ${viewEscapes(report)}`);
   return lines.join("\n");
 }

@@ -394,6 +394,7 @@ describe("a full disk", () => {
         expectAttachedTo(await bazel(stage, ["build", "//x"], { env }), tool, cache.url);
         const status = await stage.flywheel(["status", "--json"], { env });
         expect(JSON.parse(status.stdout)).toMatchObject({ daemon: { faults: [expect.stringMatching(/nothing is published: .*ENOSPC/)] } });
+        expect((await stage.flywheel(["status"], { env })).stdout).toContain("nothing is published: ");
         expect(existsSync(join(runtime, "attachment/default/bazel"))).toBe(false);
         rmSync(join(runtime, "ballast"));
         const up = await stage.flywheel(["up", "--json"], { env });
