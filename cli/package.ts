@@ -1,17 +1,11 @@
 /** Where this package lies: it runs from cli/ as source and from dist/lib/ as a bundle. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { FlywheelError } from "../contract/errors.ts";
 import { markerFile } from "../shim/fast-path.ts";
 
 function find(places: readonly string[], file: string): string | undefined {
   return places.map((place) => fileURLToPath(new URL(place, import.meta.url))).find((place) => existsSync(`${place}${file}`));
-}
-
-export function ownVersion(): string {
-  const root = find(["../", "../../"], "package.json");
-  const raw: unknown = root === undefined ? undefined : JSON.parse(readFileSync(`${root}package.json`, "utf8"));
-  return typeof raw === "object" && raw !== null && "version" in raw && typeof raw.version === "string" ? raw.version : "unknown";
 }
 
 /**

@@ -12,6 +12,7 @@ import { FlywheelError, messageOf } from "../contract/errors.ts";
 import type { Paths } from "../contract/paths.ts";
 import type { Profile } from "../contract/profile.ts";
 import type { TrustStore } from "../contract/trust.ts";
+import { version } from "../contract/version.ts";
 import { readClock } from "./api/client/clock.ts";
 import { loadConfig, loadProfile } from "./api/client/settings.ts";
 import { readTrust } from "./api/client/trust.ts";
@@ -29,7 +30,6 @@ import { Publisher, publishedOf } from "./publish/publisher.ts";
 import { buildStatus, nixKeys } from "./status.ts";
 import { configuredSocket } from "./tailnet/locate.ts";
 import { TailnetWatcher } from "./tailnet/watch.ts";
-import { version } from "./version.ts";
 import { onWake } from "./wake.ts";
 
 /** No more profiles are kept attached at once. */

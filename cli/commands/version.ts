@@ -1,6 +1,6 @@
 import { Exit } from "../../contract/exit.ts";
+import { version } from "../../contract/version.ts";
 import { defineCommand } from "../command.ts";
-import { ownVersion } from "../package.ts";
 
 export default defineCommand({
   name: "version",
@@ -8,7 +8,6 @@ export default defineCommand({
   options: {},
   examples: [{ line: "flywheel --version", does: "the same" }],
   async run({ output }) {
-    const version = ownVersion();
     if (output.format === "json") output.json({ version, node: process.versions.node });
     else output.line(`flywheel ${version}`);
     return Exit.ok;

@@ -9,7 +9,7 @@ import { attachmentPath, logPath, socketPath } from "../../contract/paths.ts";
 import { leaseFault } from "../../contract/published.ts";
 import { readClock } from "../../daemon/api/client/clock.ts";
 import { readPublished } from "../../daemon/api/client/published.ts";
-import { version } from "../../daemon/version.ts";
+import { version } from "../../contract/version.ts";
 import { alive, entry, gone, type Home, makeHome, nodeFlags } from "./home.ts";
 
 const run = promisify(execFile);

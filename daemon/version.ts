@@ -1,2 +1,0 @@
-/** This flywheel's version; package.json's (the release changes both, and a test compares them). */
-export const version = "0.1.0";
