@@ -4,7 +4,7 @@
  */
 import { constants } from "node:fs";
 import { access } from "node:fs/promises";
-import { ExecaError, execa } from "execa";
+import type { ExecaError } from "execa";
 import { AccessDeniedError, LocalApiError, ProtocolError, UnavailableError } from "./errors.ts";
 import type { Status, WhoIsResponse } from "./types.ts";
 
@@ -52,11 +52,7 @@ export class TailscaleCommand {
     try {
       return await this.#run<WhoIsResponse>(["whois", "--json", address]);
     } catch (error) {
-      if (
-        error instanceof LocalApiError &&
-        error.cause instanceof ExecaError &&
-        /peer not found|no match/i.test(String(error.cause.stderr))
-      ) {
+      if (error instanceof LocalApiError && isExecaError(error.cause) && /peer not found|no match/i.test(String(error.cause.stderr))) {
         return undefined;
       }
       throw error;
@@ -66,6 +62,8 @@ export class TailscaleCommand {
   async #run<T extends object>(args: readonly string[]): Promise<T> {
     const file = await this.find();
     if (file === undefined) throw new UnavailableError("absent", "there is no Tailscale client on this machine");
+    // Only now: few machines ever need it, and the daemon would carry it all its life.
+    const { execa } = await import("execa");
     let text: string;
     try {
       const { stdout } = await execa(file, [...args], {
@@ -91,7 +89,7 @@ export class TailscaleCommand {
 }
 
 function commandError(error: unknown, what: string): LocalApiError {
-  if (!(error instanceof ExecaError)) return new ProtocolError(`${what} could not be run`, { cause: error });
+  if (!isExecaError(error)) return new ProtocolError(`${what} could not be run`, { cause: error });
   if (error.timedOut) return new UnavailableError("timeout", `${what} does not answer in time`, { cause: error });
   if (error.isMaxBuffer) return new ProtocolError(`${what} prints too much`, { cause: error });
   const said = String(error.stderr ?? "")
@@ -100,4 +98,8 @@ function commandError(error: unknown, what: string): LocalApiError {
     .slice(0, 200);
   if (/access denied|permission denied/i.test(said)) return new AccessDeniedError(`${what}: ${said}`, { cause: error });
   return new UnavailableError("refused", `${what} failed: ${said || error.shortMessage}`, { cause: error });
+}
+
+function isExecaError(error: unknown): error is ExecaError {
+  return error instanceof Error && "shortMessage" in error && "isMaxBuffer" in error;
 }
