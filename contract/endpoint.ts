@@ -103,18 +103,26 @@ export function isTls(endpoint: Endpoint): boolean {
   return endpoint.scheme === "grpcs" || endpoint.scheme === "https";
 }
 
+const hostsFileNames = new Set([
+  ...["localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"],
+  ...["localhost4", "localhost4.localdomain4", "localhost6", "localhost6.localdomain6"],
+]);
+
 /** `grpc://<redacted>:9092`: enough to recognise, nothing to leak (bazel-cache-contract.sh's habit). */
 export function redacted(endpoint: Endpoint): string {
   return `${endpoint.scheme}://<redacted>:${endpoint.port}`;
 }
 
-/** localhost, 127/8, ::1, the unspecified addresses, and their IPv4-mapped and numeric spellings. */
+/**
+ * localhost, 127/8, ::1, the unspecified addresses, their IPv4-mapped spellings, and the names that the hosts
+ * files of Debian and Fedora give them.
+ */
 export function isLoopback(host: string): boolean {
   const name = host
     .toLowerCase()
     .replace(/^\[|\]$/g, "")
     .replace(/\.$/, "");
-  if (name === "localhost" || name.endsWith(".localhost") || name === "localhost.localdomain" || name === "ip6-localhost") return true;
+  if (hostsFileNames.has(name) || name.endsWith(".localhost")) return true;
   if (/^127(?:\.\d{1,3}){0,3}$/.test(name) || /^0(?:\.0){0,3}$/.test(name)) return true;
   if (!name.includes(":")) return false;
   const canonical = canonicalIpv6(name);
@@ -141,9 +149,13 @@ function canonicalIpv6(host: string): string {
   return URL.canParse(`http://[${host}]/`) ? new URL(`http://[${host}]/`).hostname.slice(1, -1) : host;
 }
 
-/** RFC 1123 labels, a last dot allowed; all-numeric hosts only as a proper dotted quad, since resolvers read the rest as addresses too. */
+/**
+ * RFC 1123 labels, a last dot allowed. A host that ends in a number is a proper dotted quad or nothing, since
+ * resolvers read the rest as addresses too: 127.1, 0x7f.1 and 127.0.0x1 are all 127.0.0.1 (inet_aton; the rule
+ * is the WHATWG URL Standard's "ends in a number").
+ */
 function validName(host: string): boolean {
-  if (/^[0-9.]+$/.test(host) || /^0x/i.test(host)) return validIpv4(host);
+  if (/(?:^|\.)(?:\d+|0x[0-9a-f]*)\.?$/.test(host)) return validIpv4(host);
   const name = host.replace(/\.$/, "");
   return name.length <= 253 && name.split(".").every((label) => /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label));
 }

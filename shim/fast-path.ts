@@ -15,9 +15,11 @@ import {
   commandClasses,
   mostArgumentsToMove,
   nullaryStartupOptions,
+  policyOption,
   shortBooleanOptions,
   unaryStartupOptions,
 } from "../contract/bazel/commands.ts";
+import { silentEventFlags } from "../contract/bazel/injection.ts";
 import { envFileName } from "../contract/env-file.ts";
 import { manifestName } from "../contract/manifest.ts";
 import { lease, mostAliases, publishedVersion } from "../contract/published.ts";
@@ -147,7 +149,7 @@ _gf_run() {
 }
 
 # The command: startup options come before it (option_processor.cc).
-_gf_class= _gf_value= _gf_index=0
+_gf_class= _gf_value= _gf_policy= _gf_index=0
 for _gf_word in "$@"; do
   if [ -n "$_gf_value" ]; then
     _gf_value=
@@ -155,7 +157,9 @@ for _gf_word in "$@"; do
     case $_gf_word in
     ${anyOf(commandsThat((commandClass) => commandClass !== "heavy"))}) _gf_class=pass ;;
     ${anyOf(commandsThat((commandClass) => commandClass === "heavy"))}) _gf_class=heavy ;;
-    ${anyOf(unaryStartupOptions.map((option) => `--${option}`))}) _gf_value=1 ;;
+    --${policyOption}) _gf_policy=1 _gf_value=1 ;;
+    --${policyOption}=*) _gf_policy=1 ;;
+    ${anyOf(unaryStartupOptions.filter((option) => option !== policyOption).map((option) => `--${option}`))}) _gf_value=1 ;;
     ${anyOf(withNo(nullaryStartupOptions))} | --*=*) ;;
     ${anyOf(bazeliskModes)}) if [ $_gf_index -ne 0 ]; then _gf_class=unclear; fi ;;
     -*) _gf_class=unclear ;;
@@ -221,7 +225,7 @@ $_gf_word" ;;
 set -f
 IFS='
 '
-if [ "$_gf_class" = unclear ] || [ -n "\${GF_GUARD_BYPASS+set}" ]; then _gf_slow "$@"; fi
+if [ "$_gf_class$_gf_policy" != heavy ] || [ -n "\${GF_GUARD_BYPASS+set}" ]; then _gf_slow "$@"; fi
 
 # The options behind the command: nothing about the cache, and nothing that would swallow what is appended.
 _gf_at= _gf_open= _gf_count=0
@@ -395,10 +399,15 @@ for _gf_word in "$_gf_verified" "$_gf_until" "$_gf_now" "$_gf_pid"; do
 done
 if [ "$_gf_verified" -gt "$_gf_now" ] || [ "$_gf_now" -gt "$_gf_until" ] || [ $((_gf_until - _gf_verified)) -gt ${lease.longestBelievable} ]; then _gf_slow "$@"; fi
 
+_gf_upload=\${_gf_upload:-$_gf_may}
 _gf_flags="--remote_cache=$_gf_endpoint
 --remote_accept_cached
---remote_upload_local_results=\${_gf_upload:-$_gf_may}
+--remote_upload_local_results=$_gf_upload
 --remote_executor="
+case $_gf_endpoint:$_gf_upload in
+grpc*:false) _gf_flags="$_gf_flags
+${silentEventFlags.join("\n")}" ;;
+esac
 _gf_inject "$@"
 `;
 }

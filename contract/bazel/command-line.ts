@@ -10,6 +10,7 @@ import {
   commandClasses,
   mostArgumentsToMove,
   nullaryStartupOptions,
+  policyOption,
   shortBooleanOptions,
   unaryOptions,
   unaryStartupOptions,
@@ -37,12 +38,15 @@ const takesNext = new Set(unaryOptions);
 /** @param args the words after the tool's name */
 export function readCommandLine(args: readonly string[]): CommandLine {
   let index = 0;
+  const policies: CacheOption[] = [];
   if (bazeliskModes.includes(args[0] ?? "") || args[0]?.startsWith("--bisect=") === true) index = 1;
   while (index < args.length) {
     const word = args[index] ?? "";
     const known = classOf(word);
-    if (known === "heavy") return readHeavy(args, index);
+    if (known === "heavy") return readHeavy(args, index, policies);
     if (known !== undefined) return { kind: "pass", command: word, class: known, why: `${word === "" ? "help" : word} is ${known}` };
+    const policy = policyOf(word, args[index + 1]);
+    if (policy !== undefined) policies.push(policy);
     if (unaryStartup.has(word)) index += 2;
     else if (nullaryStartup.has(word) || (word.startsWith("--") && word.includes("="))) index += 1;
     else if (word === "--" || /^-[^-]/.test(word) || word === "-") {
@@ -59,7 +63,7 @@ export function readCommandLine(args: readonly string[]): CommandLine {
       }
       index += step;
     } else {
-      return readHeavy(args, index);
+      return readHeavy(args, index, policies);
     }
   }
   return { kind: "pass", command: "", class: "light", why: "there is no command" };
@@ -85,17 +89,17 @@ function unknownStartupOption(args: readonly string[], index: number): 1 | 2 | u
   return asUnary ? 2 : undefined;
 }
 
-function readHeavy(args: readonly string[], commandIndex: number): CommandLine {
+function readHeavy(args: readonly string[], commandIndex: number, policies: readonly CacheOption[]): CommandLine {
   const command = args[commandIndex] ?? "";
-  const found: CacheOption[] = [];
+  const found: CacheOption[] = [...policies];
   let executes = true;
-  // The option, of unknown arity, that the word before may be: only then is a `--` or the end unclear.
-  let open: string | undefined;
-  let at = args.length;
+  // Where options of unknown arity begin that reach up to here: each may be the value of the one before.
+  let open: number | undefined;
+  let end = args.length;
   for (let index = commandIndex + 1; index < args.length; index += 1) {
     const word = args[index] ?? "";
     if (word === "--") {
-      at = index;
+      end = index;
       break;
     }
     const option = cacheOption(word);
@@ -106,32 +110,44 @@ function readHeavy(args: readonly string[], commandIndex: number): CommandLine {
       open = undefined;
       continue;
     }
-    if (takesNext.has(word)) {
+    if (open === undefined && takesNext.has(word) && index + 1 < args.length) {
       index += 1;
-      open = index < args.length ? undefined : word;
       continue;
     }
-    executes = afterBuildFlag(word, executes);
-    open = word.startsWith("-") && !word.includes("=") && !alone.has(word) ? word : undefined;
+    executes = afterBuildFlag(word, executes, open !== undefined);
+    open = word.startsWith("-") && !word.includes("=") && !alone.has(word) ? (open ?? index) : undefined;
   }
   if (!executes) return { kind: "pass", command, class: "medium", why: `${command} executes nothing with these options` };
-  if (open === undefined && (at === args.length || at <= mostArgumentsToMove)) return { kind: "heavy", command, at, cacheOptions: found };
-  // Right behind the command nothing swallows a flag, and no rc file beats it; but a later --config or cache option would.
-  const later = args.slice(commandIndex + 1).find((word) => /^--(?:config(?:=|$)|.*remote)/.test(word));
+  const overruling = (words: readonly string[]): string | undefined =>
+    words.find((word) => /^--(?:config(?:=|$)|enable_platform_specific_config|.*remote)/.test(word));
+  if (open !== undefined && overruling(args.slice(end + 1)) !== undefined) {
+    // As the value of the option before it, this `--` would end nothing.
+    return {
+      kind: "unreadable",
+      command,
+      message: `cannot tell whether ${args[end - 1]} takes a value`,
+      next: `write ${args[end - 1]}=VALUE if it takes one, or put it before another option`,
+    };
+  }
+  // Before the first of them nothing swallows a flag, and none of them holds a value that could overrule one.
+  const at = open ?? end;
+  if (at === args.length || at <= mostArgumentsToMove) return { kind: "heavy", command, at, cacheOptions: found };
+  // Nor does anything right behind the command, and no rc file beats a flag; but a later --config or cache option would.
+  const later = overruling(args.slice(commandIndex + 1));
   if (later === undefined) return { kind: "heavy", command, at: commandIndex + 1, cacheOptions: found };
-  return open === undefined
-    ? {
-        kind: "unreadable",
-        command,
-        message: `more than ${mostArgumentsToMove} arguments stand before -- together with ${later}`,
-        next: "name the targets in a file, with --target_pattern_file",
-      }
-    : {
-        kind: "unreadable",
-        command,
-        message: `cannot tell whether ${open} takes a value`,
-        next: `write ${open}=VALUE if it takes one, or put it before another option`,
-      };
+  return {
+    kind: "unreadable",
+    command,
+    message: `more than ${mostArgumentsToMove} arguments stand before ${args[at]} together with ${later}`,
+    next: "name the targets in a file, with --target_pattern_file",
+  };
+}
+
+/** A policy as the startup option brings it; an option whose value is missing is Bazel's to refuse. */
+function policyOf(word: string, following: string | undefined): CacheOption | undefined {
+  if (word === `--${policyOption}`) return { name: policyOption, negated: false, value: following };
+  if (!word.startsWith(`--${policyOption}=`)) return undefined;
+  return { name: policyOption, negated: false, value: word.slice(policyOption.length + 3) };
 }
 
 function cacheOption(word: string): CacheOption | undefined {
@@ -145,9 +161,12 @@ function takesValue(option: CacheOption): boolean {
   return !option.negated && option.name !== "remote_accept_cached" && option.name !== "remote_upload_local_results";
 }
 
-/** `--nobuild` and `--noanalyze` and their other spellings: the last one wins (tried on 4.2.3). */
-function afterBuildFlag(word: string, executes: boolean): boolean {
-  if (/^--no(?:build|analyze)$|^--(?:build|analyze)=(?:0|no|false|n|f)$/.test(word)) return false;
-  if (/^--(?:build|analyze)(?:=(?:1|yes|true|y|t))?$/.test(word)) return true;
+/**
+ * `--nobuild` and `--noanalyze` and their other spellings, in any case: the last one wins (tried on 2.1 and 4.2).
+ * A word that may be another option's value does not count as one that spares the work.
+ */
+function afterBuildFlag(word: string, executes: boolean, mayBeValue: boolean): boolean {
+  if (/^--no(?:build|analyze)$|^--(?:build|analyze)=(?:0|no|false|n|f)$/i.test(word)) return mayBeValue && executes;
+  if (/^--(?:build|analyze)(?:=|$)/.test(word)) return true;
   return executes;
 }

@@ -56,6 +56,7 @@ export const unaryStartupOptions: readonly string[] = [
   "connect_timeout_secs",
   "digest_function",
   "experimental_cgroup_parent",
+  "experimental_oom_more_eagerly_threshold",
   "failure_detail_out",
   "host_jvm_args",
   "host_jvm_profile",
@@ -90,6 +91,7 @@ export const nullaryStartupOptions: readonly string[] = [
   "idle_server_tasks",
   "ignore_all_rc_files",
   "lock_install_base",
+  "master_bazelrc",
   "preemptible",
   "quiet",
   "shutdown_on_low_sys_mem",
@@ -133,7 +135,6 @@ export const booleanOptions: readonly string[] = [
   "enable_runfiles",
   "enable_workspace",
   "expand_test_suites",
-  "experimental_convenience_symlinks",
   "experimental_generate_json_trace_profile",
   "fetch",
   "force_pic",
@@ -245,7 +246,6 @@ export const unaryOptions: readonly string[] = [
   "--test_timeout",
   "--test_timeout_filters",
   "--tool_tag",
-  "--toolchain_resolution_debug",
   "--ui_event_filters",
   "--workspace_status_command",
   "-c",
@@ -266,6 +266,12 @@ export const cacheOptions: readonly string[] = [
   "remote_proxy",
   "remote_instance_name",
 ];
+
+/**
+ * The startup option that overrules every flag, wherever that stands (tried on 2.1 and 4.2): before a heavy
+ * command it is the slow path's. Without its dashes.
+ */
+export const policyOption = "invocation_policy";
 
 /** The longest list of arguments before `--` into whose middle sh inserts: beyond it, moving them is quadratic. */
 export const mostArgumentsToMove = 200;

@@ -1,6 +1,7 @@
 /** The flags that attach a heavy command, and the user's own flags that would detach it. */
 import { type Endpoint, parseEndpoint, sameEndpoint } from "../endpoint.ts";
 import type { CacheOption } from "./command-line.ts";
+import { policyOption } from "./commands.ts";
 
 export interface AttachedCache {
   readonly endpoint: Endpoint;
@@ -8,6 +9,15 @@ export interface AttachedCache {
   readonly upload: boolean;
   readonly instanceName: string | undefined;
 }
+
+/**
+ * Keep a gRPC cache unwritten when Bazel also writes a file of build events, as every IDE asks it to: it uploads
+ * what the events name whatever `--remote_upload_local_results` says, and where the cache lets nobody write the
+ * build ends with exit 38 (tried on 2.1 and 4.2). The events then name local files, as they do without a cache.
+ */
+export const silentEventFlags: readonly string[] = ["binary", "json", "text"].map(
+  (format) => `--nobuild_event_${format}_file_path_conversion`,
+);
 
 /**
  * The flags, in order. At the end of the command line no rc file and no `--config` overrides them, and none
@@ -20,6 +30,7 @@ export function injectedFlags(cache: AttachedCache): readonly string[] {
     "--remote_accept_cached",
     `--remote_upload_local_results=${cache.upload}`,
     "--remote_executor=",
+    ...(cache.upload || !cache.endpoint.scheme.startsWith("grpc") ? [] : silentEventFlags),
     ...(cache.instanceName === undefined ? [] : [`--remote_instance_name=${cache.instanceName}`]),
   ];
 }
@@ -50,7 +61,7 @@ function faultOf(option: CacheOption, cache: AttachedCache | undefined): string 
         : `--${option.name} names another cache than the attached one`;
     }
     case "remote_accept_cached":
-      return option.negated || /^(?:0|no|false|n|f)$/.test(value) ? "the command line turns --remote_accept_cached off" : undefined;
+      return option.negated || /^(?:0|no|false|n|f)$/i.test(value) ? "the command line turns --remote_accept_cached off" : undefined;
     case "remote_executor":
       return value === "" ? undefined : "--remote_executor asks for remote execution, and what is attached is a shared cache";
     case "remote_proxy":
@@ -61,7 +72,21 @@ function faultOf(option: CacheOption, cache: AttachedCache | undefined): string 
         : "--remote_instance_name names another part of the cache than the profile does";
     case "remote_upload_local_results":
       return undefined;
+    case policyOption:
+      return policyFault(value);
     default:
       return `--${option.name} is not understood`;
   }
+}
+
+/**
+ * A policy (a text proto, or base64 of a binary one) stands above the flags that attach. One that can be read and
+ * speaks neither of the cache nor of `config`, which could bring anything, is left alone.
+ */
+function policyFault(policy: string): string | undefined {
+  if (policy === "") return undefined;
+  const readable = /^\s*flag_policies\b/.test(policy) && !policy.includes("\\");
+  return readable && !/remote|config|execution_info/.test(policy)
+    ? undefined
+    : `--${policyOption} may overrule the options that attach the build`;
 }

@@ -9,6 +9,7 @@ import {
   commandClasses,
   mostArgumentsToMove,
   nullaryStartupOptions,
+  policyOption,
   shortBooleanOptions,
   unaryStartupOptions,
 } from "./commands.ts";
@@ -28,24 +29,28 @@ const aboutTheCache = new Set(cacheOptions.flatMap((name) => [`--${name}`, `--no
 /** @param args the words after the tool's name */
 export function quickJudgement(args: readonly string[]): Quick {
   let expectsValue = false;
+  let policy = false;
   for (const [index, word] of args.entries()) {
     if (expectsValue) {
       expectsValue = false;
       continue;
     }
     if (index === 0 && (bazeliskModes.includes(word) || word.startsWith("--bisect="))) continue;
-    if (Object.hasOwn(commandClasses, word)) return commandClasses[word] === "heavy" ? behindCommand(args, index + 1) : { kind: "pass" };
+    if (Object.hasOwn(commandClasses, word))
+      return commandClasses[word] === "heavy" ? behindCommand(args, index + 1, policy) : { kind: "pass" };
+    if (word === `--${policyOption}` || word.startsWith(`--${policyOption}=`)) policy = true;
     if (unary.has(word)) expectsValue = true;
     else if (nullary.has(word)) continue;
     // `--name=value` never takes the next word, whether or not Bazel knows the name.
     else if (word.startsWith("--") && word.includes("=")) continue;
-    else return word.startsWith("-") ? { kind: "unclear" } : behindCommand(args, index + 1);
+    else return word.startsWith("-") ? { kind: "unclear" } : behindCommand(args, index + 1, policy);
   }
   // No command: Bazel prints its help, or its complaint.
   return { kind: "pass" };
 }
 
-function behindCommand(args: readonly string[], from: number): Quick {
+function behindCommand(args: readonly string[], from: number, policy: boolean): Quick {
+  if (policy) return { kind: "unclear" };
   // Whether the last word is an option that may take the next word as its value.
   let open = false;
   for (let index = from; index < args.length; index += 1) {

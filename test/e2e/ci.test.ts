@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { silentEventFlags } from "../../contract/bazel/injection.ts";
 import { type RunningCache, startCache } from "../fixtures/caches/start.ts";
 import { freePort } from "../fixtures/process.ts";
 import { built, makeStage, type Stage } from "../fixtures/stage.ts";
@@ -40,6 +41,7 @@ test("a living endpoint of the environment is proved, and used", async () => {
   expect(run.stdout.split("\n")).toEqual([
     ...["build", "//x", `--remote_cache=${cache.url}`, "--remote_accept_cached"],
     ...["--remote_upload_local_results=false", "--remote_executor="],
+    ...silentEventFlags,
   ]);
   expect(cache.connections()).toBeGreaterThan(0);
   expect(noDaemon()).toBe(true);

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ProbeReport } from "../../contract/api.ts";
+import { silentEventFlags } from "../../contract/bazel/injection.ts";
 import { type Endpoint, parseEndpoint } from "../../contract/endpoint.ts";
 import { pathsFrom } from "../../contract/paths.ts";
 import type { AttachmentSource, Standing } from "../../shim/attachment.ts";
@@ -87,6 +88,7 @@ const flags = (upload: boolean, url = "grpc://100.64.0.5:9092"): string[] => [
   "--remote_accept_cached",
   `--remote_upload_local_results=${upload}`,
   "--remote_executor=",
+  ...(upload ? [] : silentEventFlags),
 ];
 
 describe("scope and manifest", () => {

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { silentEventFlags } from "../../contract/bazel/injection.ts";
 import { endpointOf } from "../../contract/endpoint.ts";
 import { type Published, serializePublished } from "../../contract/published.ts";
 import { readClock } from "../../daemon/api/client/clock.ts";
@@ -105,6 +106,7 @@ export const attachedFlags = [
   "--remote_accept_cached",
   "--remote_upload_local_results=false",
   "--remote_executor=",
+  ...silentEventFlags,
 ];
 
 export function script(file: string, body: string): void {

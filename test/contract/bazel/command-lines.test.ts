@@ -5,7 +5,7 @@
  *   light, medium  the tool runs untouched
  *   end            heavy, the flags are appended
  *   dashes         heavy, the flags go before the first `--` that ends the options
- *   at:N           heavy, the flags go before word N (the slow path's choice behind the command)
+ *   at:N           heavy, the flags go before word N (the slow path's choice, before what may swallow them)
  *   refuse         heavy, but nobody can tell what some word means: refused, with the way to write it
  * A `?` before it: sh leaves it to the slow path, which decides so.
  */
@@ -70,7 +70,7 @@ medium test --nobuild //...
 end build --build //...
 # exceptions that are none
 end run --script_path=/tmp/x //:x
-?at:1 run //:x --script_path
+?at:2 run //:x --script_path
 end build --check_up_to_date //...
 end build --build_tests_only //...
 ?at:1 build --help
@@ -138,7 +138,7 @@ end build --define a=b --define=c=d //...
 end build --copt=-O2 --linkopt=-s //...
 end build --//my:flag=1 //...
 dashes build --//my:flag --config=ci -- //x
-?refuse build --config=ci --//my:flag -- //x
+?at:2 build --config=ci --//my:flag -- //x
 end build --action_env=FOO --test_env=BAR //...
 end build --remote_timeout=60 --remote_download_minimal //...
 end build --remote_header=x=y //...
@@ -150,15 +150,15 @@ end test --test_arg=--foo //...
 end test --test_arg --foo //...
 end test --test_filter=a*b //...
 end build --target_pattern_file=targets
-?at:1 build @repo//:x -//:y
+?at:2 build @repo//:x -//:y
 dashes build -- -//:y --test_arg
 # the end that could swallow a flag
-?at:1 build //... --jobs
-?at:1 build //... --unknown_option
-?at:1 build //... -c
-?refuse build //... --config=ci --unknown_option
-?refuse build --remote_download_all //... --config=ci --unknown_option
-?at:2 --batch build //... --unknown_option
+?at:2 build //... --jobs
+?at:2 build //... --unknown_option
+?at:2 build //... -c
+?at:3 build //... --config=ci --unknown_option
+?at:4 build --remote_download_all //... --config=ci --unknown_option
+?at:3 --batch build //... --unknown_option
 # -- as the end of the options, and as a value
 dashes build -- //...
 dashes build -k -- //... -//x
@@ -179,9 +179,9 @@ dashes run //:x -- -- --
 # run: what follows is Bazel's until the dashes
 end run //:x a b
 end run //:x --flag=1
-?at:1 run //:x --flag
+?at:2 run //:x --flag
 end run --run_under=gdb //:x
-?at:1 run --run_under gdb --tool
+?at:3 run --run_under gdb --tool
 # options about the cache: the slow path weighs each
 ?end build --remote_cache=grpc://100.64.0.5:9092 //...
 ?end build --remote_cache grpc://100.64.0.5:9092 //...
@@ -200,7 +200,7 @@ end run --run_under=gdb //:x
 ?end build //... --remote_cache=grpc://100.64.0.5:9092
 ?end build //... --remote_accept_cached
 ?medium build --nobuild --remote_cache= //...
-?refuse build --remote_cache=grpc://h:1 //... --unknown_option
+?at:3 build --remote_cache=grpc://h:1 //... --unknown_option
 # IDEs and watchers
 dashes build --tool_tag=ijwb:IDEA:ultimate --keep_going --build_event_binary_file=/tmp/b --nobuild_event_binary_file_path_conversion --curses=no --color=yes --progress_in_terminal_title=no --aspects=@intellij_aspect//:a.bzl%b --output_groups=intellij-info-generic -- //x:all
 light info --tool_tag=ijwb:IDEA:ultimate --
@@ -258,7 +258,7 @@ describe("the guard's reading of real command lines", () => {
   });
 
   it("says which word it stumbled over, and how to write it", () => {
-    expect(readCommandLine(["build", "//...", "--config=ci", "--what"])).toMatchObject({
+    expect(readCommandLine(["test", "//...", "--what", "--", "--config=ci"])).toMatchObject({
       kind: "unreadable",
       message: "cannot tell whether --what takes a value",
       next: "write --what=VALUE if it takes one, or put it before another option",
