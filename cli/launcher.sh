@@ -32,13 +32,17 @@ exec)
   fi
   ;;
 compat)
-  if [ "${2-}" = --reason ] && [ -n "${3-}" ] && [ "${4-}" = -- ] && _gf_shim "${5-}"; then
-    GF_GUARD_BYPASS=$3
-    export GF_GUARD_BYPASS
-    _gf_self=$5
-    shift 5
-    exec "$_gf_here/../shim/$_gf_self" "$@"
-  fi
+  case ${3-} in
+  *[![:space:]]*)
+    if [ "${2-}" = --reason ] && [ "${4-}" = -- ] && _gf_shim "${5-}"; then
+      GF_GUARD_BYPASS=$3
+      export GF_GUARD_BYPASS
+      _gf_self=$5
+      shift 5
+      exec "$_gf_here/../shim/$_gf_self" "$@"
+    fi
+    ;;
+  esac
   ;;
 esac
 

@@ -9,12 +9,13 @@ import { report } from "./failure.ts";
 import { Output } from "./output/output.ts";
 
 async function main(argv: readonly string[]): Promise<number> {
-  // The guard speaks to sh: its arguments are not ours to read.
-  if (argv[0] === "guard") return (await import("../shim/guard.ts")).runGuard(argv.slice(1));
   const own = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : argv.length);
-  let output = new Output(own.includes("--json") ? "json" : "human", process.env);
+  // The guard speaks to sh: its arguments are not ours to read, and its errors are for people.
+  const guard = argv[0] === "guard";
+  let output = new Output(!guard && own.includes("--json") ? "json" : "human", process.env);
   let trace: "hidden" | "shown" = own.includes("--debug") ? "shown" : "hidden";
   try {
+    if (guard) return await (await import("../shim/guard.ts")).runGuard(argv.slice(1));
     const { overview, parse, splitCommand } = await import("./parse.ts");
     const { loadCommand, registry } = await import("./registry.ts");
     const { name, rest } = splitCommand(argv);
@@ -42,7 +43,10 @@ async function main(argv: readonly string[]): Promise<number> {
     const home = homedir();
     const context = {
       env: process.env,
-      cwd: process.cwd(),
+      // Read only when a command asks: a directory that is gone is no reason to keep the status from anybody.
+      get cwd() {
+        return currentDirectory();
+      },
       home,
       paths: pathsFrom(process.env, home),
       profile: profileOf(parsed.globals.profile, process.env["GF_PROFILE"]),
@@ -54,6 +58,18 @@ async function main(argv: readonly string[]): Promise<number> {
     return code;
   } catch (error) {
     return report(error, output, trace);
+  }
+}
+
+/** @throws FlywheelError `usage` where it was removed under this process */
+function currentDirectory(): string {
+  try {
+    return process.cwd();
+  } catch (error) {
+    throw new FlywheelError("usage", "the current directory is not there any more", {
+      next: "change to one that is, and repeat it",
+      cause: error,
+    });
   }
 }
 

@@ -12,7 +12,7 @@ export default defineCommand({
   name: "attach",
   summary: "name an endpoint yourself; it is kept, and still has to prove itself",
   details:
-    "Loopback is taken only as a local proof: with GF_BAZEL_LOCAL_PROOF=port-forward and GF_BAZEL_ALLOW_LOCALHOST_PROOF=true in the environment.",
+    "It is kept for the profile until `flywheel detach`, which forgets all of them. Loopback is taken only as a local proof: with GF_BAZEL_LOCAL_PROOF=port-forward and GF_BAZEL_ALLOW_LOCALHOST_PROOF=true in the environment.",
   arguments: [{ name: "<endpoint>", summary: "grpc, grpcs, http or https URL; for Nix http or https with the cache's name as path" }],
   options: { kind: { flag: "--kind <kind>", summary: "bazel or nix (bazel)" } },
   examples: [
@@ -32,6 +32,7 @@ export default defineCommand({
     else {
       output.line(`${printable(outcome.endpoint)} is kept, but not attached: ${outcome.rung}: ${printable(outcome.reason)}`);
       if (outcome.next !== null) output.line(`  next: ${printable(outcome.next)}`);
+      output.line("  next: flywheel detach && flywheel up   (forgets it, and every other that was attached by hand)");
     }
     return outcome.ok ? Exit.ok : Exit.failed;
   },

@@ -22,12 +22,17 @@ export default defineCommand({
 function view({ class: commandClass, clearToFastPath, decision, runs, realTool }: Explanation): string {
   const lines = [
     `  class      ${commandClass}${decision.command === "" ? "" : ` (${printable(decision.command, 40)})`}`,
-    `  path       ${clearToFastPath ? "fast: sh can tell by itself" : "slow: sh asks flywheel guard"}`,
+    `  path       ${clearToFastPath && settled(decision) ? "fast: sh can read this by itself" : "slow: sh asks flywheel guard"}`,
     ...viewDecision(decision),
     `  real tool  ${realTool.file ?? "none on PATH"}`,
   ];
   if (runs !== null) lines.push(`  would run  ${runs.map((word) => printable(word, 400)).join(" ")}`);
   return lines.join("\n");
+}
+
+/** Whether sh may come to this decision alone: it never refuses, and says nothing. */
+function settled(decision: Decision): boolean {
+  return (decision.kind === "run" || decision.kind === "inject") && decision.notice === undefined;
 }
 
 function viewDecision(decision: Decision): string[] {

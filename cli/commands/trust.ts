@@ -156,10 +156,15 @@ function readSubject(cwd: string, subject: string | undefined): { path: string; 
     const path = realpathSync(file);
     return { path, content: readFileSync(path) };
   } catch (error) {
-    throw new FlywheelError("env-file-invalid", `${printable(file, 4096)} cannot be read: ${messageOf(error)}`, {
-      next: "flywheel trust file PATH",
-      cause: error,
-    });
+    const absent = (error as NodeJS.ErrnoException).code === "ENOENT";
+    throw new FlywheelError(
+      "env-file-invalid",
+      `${printable(file, 4096)} ${absent ? "is not there" : `cannot be read: ${messageOf(error)}`}`,
+      {
+        next: `flywheel trust file <path of a ${envFileName}>`,
+        cause: error,
+      },
+    );
   }
 }
 
@@ -175,7 +180,7 @@ function realpathOr(path: string): string {
 function nixKey(text: string | undefined): string {
   if (text !== undefined && /^[A-Za-z0-9._-]+:[A-Za-z0-9+/]{43}=$/.test(text)) return text;
   throw new FlywheelError("usage", "expected a Nix public key: <name>:<base64 of 32 bytes>", {
-    next: "flywheel status names the key that the cache shows",
+    next: "ask the cache's operator for it; flywheel status names the one that an Attic cache shows",
   });
 }
 

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -30,6 +30,27 @@ describe("help", () => {
     expect(stdout).toMatch(/Exit codes:\n {2}0 +fine/);
     expect(stdout).toContain("--json");
   });
+});
+
+test("the guard called by hand says what it is, and no stack", async () => {
+  const { exitCode, stdout, stderr } = await home.flywheel(["guard", "--help"]);
+  expect([exitCode, stdout]).toEqual([2, ""]);
+  expect(stderr).toMatch(/^flywheel: guard is the shim's own.*\n {2}next: flywheel explain .*\n$/);
+});
+
+test("in a directory that was removed, what needs none still works", () => {
+  const gone = (args: string) =>
+    spawnSync(
+      "sh",
+      ["-c", `mkdir gone && cd gone && rmdir ../gone && exec "$0" "$1" ${args}`, process.execPath, join(root, "cli/main.ts")],
+      {
+        env: home.env,
+        cwd: home.dir,
+        encoding: "utf8",
+      },
+    );
+  expect(gone("status").status).toBe(3);
+  expect(gone("trust file")).toMatchObject({ status: 2, stderr: expect.stringContaining("the current directory is not there any more") });
 });
 
 describe("usage errors exit 2, say what, and say what next", () => {

@@ -77,8 +77,13 @@ describe("attach", () => {
 
   test("loopback without the markers is turned down", async () => {
     const none = { GF_BAZEL_LOCAL_PROOF: "", GF_BAZEL_ALLOW_LOCALHOST_PROOF: "" };
-    const { exitCode } = await stage.flywheel(["attach", `grpc://127.0.0.2:${cache.port}`], { env: none });
+    const { exitCode, stdout } = await stage.flywheel(["attach", `grpc://127.0.0.2:${cache.port}`], { env: none });
     expect(exitCode).toBe(1);
+    expect(stdout).toContain("is kept, but not attached");
+    expect(stdout).toContain("next: flywheel detach && flywheel up");
+    expect((await stage.flywheel(["detach"])).stdout).toContain("what `flywheel attach` kept for it is forgotten");
+    await stage.flywheel(["up"]);
+    expect((await status()).candidates.filter((one: { source: string }) => one.source === "operator")).toEqual([]);
   });
 
   test("no endpoint", async () => {

@@ -88,6 +88,20 @@ test.each(["exec", "compat"])("%s refuses arguments that are no UTF-8, and names
   expect(ran.stderr).toContain("flywheel shim path");
 });
 
+test("compat as it is built: a reason of blanks is none, and a reason runs the tool", () => {
+  const launcher = join(root, "dist/bin/flywheel");
+  const blank = spawnSync(launcher, ["compat", "--reason", " \t ", "--", "bazel", "version"], { env, cwd: home.dir, encoding: "utf8" });
+  expect([blank.status, blank.stdout]).toEqual([2, ""]);
+  expect(blank.stderr).toContain("an escape needs a reason");
+  const told = spawnSync(launcher, ["compat", "--reason", "a reason", "--", "bazel", "version", "x"], {
+    env,
+    cwd: home.dir,
+    encoding: "utf8",
+  });
+  expect(told.status).toBe(7);
+  expect(told.stdout).toContain("args=x\n");
+});
+
 describe("explain", () => {
   test("says class, decision and command line, and does nothing", () => {
     const ran = run(["explain", "--", "bazel", "version"]);
@@ -99,6 +113,9 @@ describe("explain", () => {
   test("a refusal exits 1, as JSON too", () => {
     home.write("ws/WORKSPACE", "");
     const ran = run(["explain", "--json", "--", "bazel", "build", "//..."], { GF_GUARD_SCOPE: "all" });
-    expect(JSON.parse(ran.stdout)).toMatchObject({ schema: 1, tool: "bazel", class: "heavy" });
+    expect(ran.status).toBe(1);
+    expect(JSON.parse(ran.stdout)).toMatchObject({ schema: 1, tool: "bazel", class: "heavy", decision: { kind: "refuse" } });
+    // sh refuses nothing by itself.
+    expect(run(["explain", "--", "bazel", "build", "//..."], { GF_GUARD_SCOPE: "all" }).stdout).toMatch(/path +slow/);
   });
 });

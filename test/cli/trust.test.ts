@@ -39,7 +39,7 @@ describe("file", () => {
   test("one that is not there", async () => {
     const { exitCode, stderr } = await home.flywheel(["trust", "file", "nowhere", "--yes"]);
     expect(exitCode).toBe(1);
-    expect(stderr).toContain("nowhere cannot be read");
+    expect(stderr).toContain("nowhere is not there");
   });
 });
 
