@@ -141,6 +141,9 @@ describe("as an unprivileged user", () => {
     for (const name of ["home", "config", "config/profiles", "state"]) mkdirSync(join(own, name));
     for (const name of ["config.toml", "profiles/default.toml"]) cpSync(join(stage.dir, "config", name), join(own, "config", name));
     execFileSync("chown", ["-R", `${nobody}:${nobody}`, own]);
+    // So that the first build may leave its verdict, and sh goes as far as the runtime directory by itself.
+    const earlier = new Date(Date.now() - 60_000);
+    utimesSync(join(own, "config/config.toml"), earlier, earlier);
   });
 
   /** dist where every user can read it, with a Node beside it. */
@@ -159,6 +162,7 @@ describe("as an unprivileged user", () => {
     ...stage.env,
     PATH: [copy.shim, tool.directory, "/usr/bin", "/bin"].join(":"),
     HOME: join(own, "home"),
+    PWD: join(own, "home"),
     GF_CONFIG_DIR: join(own, "config"),
     GF_STATE_DIR: join(own, "state"),
     ...more,
@@ -167,7 +171,7 @@ describe("as an unprivileged user", () => {
   async function run(file: string, args: readonly string[], env: Record<string, string>): Promise<Ran> {
     const started = performance.now();
     const result = await execa(file, args, {
-      ...{ env: environment(env), extendEnv: false, cwd: "/", uid: nobody, gid: nobody, stdin: "ignore", reject: false },
+      ...{ env: environment(env), extendEnv: false, cwd: join(own, "home"), uid: nobody, gid: nobody, stdin: "ignore", reject: false },
       timeout: 3 * longestHang,
     });
     expect(performance.now() - started, result.stderr).toBeLessThan(longestHang);
@@ -210,9 +214,9 @@ describe("as an unprivileged user", () => {
     },
     {
       what: "writable by others",
+      // Without a word in it: nobody else can make one that is the user's own all the way down, which is what sh looks at.
       make: (path) => {
         mkdirSync(path);
-        poison(path);
         chownSync(path, nobody, nobody);
         chmodSync(path, 0o777);
       },
@@ -241,6 +245,21 @@ describe("as an unprivileged user", () => {
     },
   ];
 
+  test("a runtime directory that is the user's own: attached", async ({ skip }) => {
+    skip(rootFault !== undefined, rootFault);
+    const env = { GF_RUNTIME_DIR: join(own, "run") };
+    try {
+      expectAttachedTo(await build(env), tool, cache.url);
+      // From now on sh alone: without a `flywheel` beside it.
+      const alone = join(root, "unprivileged/shim");
+      cpSync(copy.shim, alone, { recursive: true });
+      tool.forget();
+      expectAttachedTo(await run(join(alone, "bazel"), ["build", "//x"], env), tool, cache.url);
+    } finally {
+      await stopped(env);
+    }
+  });
+
   test.for(directories)(
     "a runtime directory that is $what: nothing in it is believed, and every command says so",
     async ({ what, make, message, next }, { skip }) => {
@@ -265,16 +284,6 @@ describe("as an unprivileged user", () => {
       expect(tool.words()).toEqual(["build", "//x"]);
     },
   );
-
-  test("a runtime directory that is the user's own: attached", async ({ skip }) => {
-    skip(rootFault !== undefined, rootFault);
-    const env = { GF_RUNTIME_DIR: join(own, "run") };
-    try {
-      expectAttachedTo(await build(env), tool, cache.url);
-    } finally {
-      await stopped(env);
-    }
-  });
 
   test("a read-only home: builds are attached, and an escape says loudly that it could not be recorded", async ({ skip }) => {
     skip(rootFault !== undefined, rootFault);
