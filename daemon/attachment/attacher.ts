@@ -10,7 +10,7 @@ import { sideBySide } from "./side-by-side.ts";
 /** Probes of one kind that run at once. */
 const bound = 8;
 /** Of a confirmation while others could take over: failover must not wait for a dead cache twice. Milliseconds. */
-const shortConfirmMs = 450;
+const shortConfirmMs = 400;
 /** How long an answer waits for those that would stand above it, so that nothing is attached for a moment only: milliseconds. */
 const graceMs = 400;
 
