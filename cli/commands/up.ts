@@ -12,14 +12,15 @@ import { wholeNumber } from "../values.ts";
 export default defineCommand({
   name: "up",
   summary: "start the daemon and attach",
-  details: "Waits until Bazel is attached or until it is clear why not. Ends a `flywheel detach`.",
+  details:
+    "Waits until Bazel is attached or until it is clear why not. Ends a `flywheel detach`, and has a daemon that runs already read config.toml and the profiles again.",
   options: { timeout: { flag: "--timeout <seconds>", summary: "how long to wait, 1 to 300 (15)" } },
   examples: [
     { line: "flywheel up", does: "attach, and say how long it took" },
     { line: "flywheel up --json", does: "the status, as `flywheel status --json`" },
   ],
   exits: [
-    { code: Exit.failed, means: "the daemon could not be started" },
+    { code: Exit.failed, means: "the daemon could not be started, or its configuration could not be read" },
     { code: Exit.notAttached, means: "Bazel is not attached; the reason is said" },
   ],
   async run({ paths, profile, output }, { timeout }) {
@@ -29,6 +30,8 @@ export default defineCommand({
     let report: StatusReport;
     try {
       const daemon = await runningDaemon(paths);
+      // One that ran already knows the configuration as it was when it started.
+      await daemon.reload();
       const first = await daemon.up(profile);
       report = first.bazel.unsettled ? await settled(daemon, profile, first, started + seconds * 1000) : first;
     } finally {

@@ -16,7 +16,9 @@ export function viewStatus(report: StatusReport, paint: Paint): string {
   const lines = [
     `${paint.bold("flywheel")}  ${state}${profile}`,
     ...viewAttachment("bazel", report.bazel, paint),
+    ...viewOthers("bazel", report),
     ...viewAttachment("nix", report.nix, paint),
+    ...viewOthers("nix", report),
     `  tailnet  ${viewTailnet(report.tailnet)}`,
   ];
   if (report.tailnet.next !== null && !report.tailnet.trusted) lines.push(`    next   ${clean(report.tailnet.next)}`);
@@ -51,6 +53,33 @@ function viewAttachment(kind: "bazel" | "nix", report: AttachmentReport, paint: 
   if (report.proofAgeS !== null) lines.push(`           last proved ${span(report.proofAgeS)} ago`);
   if (report.next !== null) lines.push(`    next   ${clean(report.next)}`);
   return lines;
+}
+
+/** No more of them are shown of a kind; --json has all. */
+const mostOthers = 4;
+
+/** What else was tried where nothing is attached, and what the user named that is no endpoint, attached or not. */
+function viewOthers(kind: "bazel" | "nix", report: StatusReport): string[] {
+  const own = report[kind];
+  const failed = report.candidates.filter(
+    (one) =>
+      own.state === "unattached" &&
+      one.kind === kind &&
+      one.reason !== null &&
+      one.reason !== own.reason?.replace(/; \d+ more failed too$/, ""),
+  );
+  const mistaken = report.rejections.filter(
+    (one) => one.kind === kind && one.source === "operator" && own.reason?.endsWith(one.reason) !== true,
+  );
+  const lines = [
+    ...failed.map((one) => `           also ${clean(one.endpoint)}: ${one.rung === null ? "" : `${one.rung}: `}${clean(one.reason ?? "")}`),
+    ...mistaken.map(
+      (one) => `           not ${clean(one.subject)}: ${clean(one.reason)}${one.next === null ? "" : `; ${clean(one.next)}`}`,
+    ),
+  ];
+  return lines.length <= mostOthers
+    ? lines
+    : [...lines.slice(0, mostOthers), `           and ${lines.length - mostOthers} more: flywheel status --json`];
 }
 
 function viewTailnet(tailnet: TailnetReport): string {

@@ -1,4 +1,6 @@
 /** The commands that speak with a daemon, built, against a real one: a tailnet stand-in and an embedded cache. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type RunningCache, startCache } from "../fixtures/caches/start.ts";
 import { makeStage, type Stage } from "../fixtures/stage.ts";
@@ -66,6 +68,44 @@ describe("with a cache on the tailnet", () => {
     expect(await status()).toMatchObject({ detached: true, profileState: "unattached" });
     expect((await stage.flywheel(["up"])).exitCode).toBe(0);
     expect(await status()).toMatchObject({ detached: false });
+  });
+});
+
+describe("up reads the configuration again", () => {
+  const file = () => join(stage.dir, "config/config.toml");
+  let before: string;
+  beforeAll(() => {
+    before = readFileSync(file(), "utf8");
+  });
+  afterAll(async () => {
+    writeFileSync(file(), before);
+    await stage.flywheel(["up"]);
+  });
+
+  test("what is no endpoint is named, also while another is attached", async () => {
+    writeFileSync(file(), `${before}[endpoints]\nbazel = ["ftp://x"]\n`);
+    const { exitCode, stdout } = await stage.flywheel(["up"]);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain("not ftp://x: the scheme must be one of grpc, grpcs, http, https");
+  });
+
+  test("a mistake is said with its line, and costs no attachment", async () => {
+    writeFileSync(file(), `${before}nonsense\n`);
+    const { exitCode, stderr } = await stage.flywheel(["up"]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(`${file()}:4: `);
+    expect(await status()).toMatchObject({ bazel: { state: "attached" } });
+  });
+
+  test("where nothing is attached, each endpoint that failed says why", async () => {
+    writeFileSync(file(), `${before}[endpoints]\nbazel = ["grpc://127.0.0.2:${cache.port}", "grpc://127.0.0.3:${cache.port}"]\n`);
+    await stage.tailnet({});
+    const { exitCode, stdout } = await stage.flywheel(["up"]);
+    expect(exitCode).toBe(3);
+    expect(stdout).toContain("; 1 more failed too");
+    const named = /connect: nothing listens on 127\.0\.0\.([23])/.exec(stdout)?.[1];
+    expect(stdout).toMatch(new RegExp(`also grpc://127\\.0\\.0\\.${named === "2" ? "3" : "2"}:\\d+: connect: nothing listens`));
+    await stage.tailnet(withCache);
   });
 });
 
