@@ -145,6 +145,8 @@ esac
 _gf_run() {
   unset GF_GUARD_BYPASS
   PATH=$_gf_path
+  # bash tells its children where SHELLOPTS is exported.
+  set +f
   exec "$_gf_tool" "$@"
 }
 
@@ -292,7 +294,7 @@ if [ -e "$_gf_config/config.toml" ]; then _gf_present=$_gf_present+config; fi
 _gf_verdict=unenrolled
 if [ $_gf_present != none ]; then
   _gf_file=$_gf_state/workspace$_gf_root/.verdict
-  if [ ! -f "$_gf_file" ] || [ ! -O "$_gf_file" ] || [ -h "$_gf_file" ]; then _gf_slow "$@"; fi
+  if [ ! -f "$_gf_file" ] || [ ! -O "$_gf_file" ] || [ -h "$_gf_file" ] || [ ! -r "$_gf_file" ]; then _gf_slow "$@"; fi
   for _gf_word in "$_gf_up/${manifestName}" "$_gf_up/${envFileName}" "$_gf_config/config.toml" "$_gf_config/trust.json"; do
     if [ "$_gf_word" -nt "$_gf_file" ]; then _gf_slow "$@"; fi
   done
@@ -331,7 +333,7 @@ _gf_file=$_gf_runtime/attachment/$_gf_profile/bazel
 for _gf_dir in "$_gf_runtime" "$_gf_runtime/attachment" "$_gf_runtime/attachment/$_gf_profile" "$_gf_file"; do
   if [ ! -O "$_gf_dir" ] || [ -h "$_gf_dir" ]; then _gf_slow "$@"; fi
 done
-if [ ! -f "$_gf_file" ]; then _gf_slow "$@"; fi
+if [ ! -f "$_gf_file" ] || [ ! -r "$_gf_file" ]; then _gf_slow "$@"; fi
 ${publishedKeys.map(([, variable]) => `${variable}=`).join(" ")} _gf_aliases= _gf_bad= _gf_count=0
 # Nothing is run in here: standard input is the file.
 {

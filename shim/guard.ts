@@ -22,13 +22,22 @@ export async function runGuard(argv: readonly string[]): Promise<ExitCode> {
       next: "flywheel explain -- bazel build //…",
     });
   }
-  const invocation: Invocation = { tool, args, env: process.env, cwd: process.cwd() };
+  const invocation: Invocation = { tool, args, env: process.env, cwd: currentDirectory() };
   const world = surroundings(invocation, process.env["CI"] ? "guard-without-daemon" : "guard");
   const decision = await decide(invocation, world);
   const plan = carryOut(decision, invocation, world);
   // Synchronous, since the process ends right behind it.
   writeSync(1, planText(plan));
   return Exit.ok;
+}
+
+/** @throws FlywheelError `usage` where the directory was removed under the shell: Bazel could not run there either */
+function currentDirectory(): string {
+  try {
+    return process.cwd();
+  } catch {
+    throw new FlywheelError("usage", "the current directory no longer exists", { next: "change to a directory that exists" });
+  }
 }
 
 function carryOut(decision: Decision, invocation: Invocation, world: Surroundings): Plan {
