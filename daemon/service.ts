@@ -52,7 +52,11 @@ export class Service implements ApiHandlers {
   readonly #options: ServiceOptions;
   readonly #operator: OperatorMemory;
   readonly #publisher: Publisher;
-  readonly #prober = new Prober();
+  readonly #prober = new Prober({
+    onLost: ({ url }) => {
+      for (const keeper of this.#keepers.values()) void keeper.lost(url);
+    },
+  });
   readonly #judge = new Judge();
   readonly #escapes: Escapes;
   readonly #keepers = new Map<string, Keeper>();

@@ -14,6 +14,8 @@ const timing = {
   firstRetry: 1_000,
   /** How often the candidates that are not attached are proved too, so that failover knows them. */
   survey: 60_000,
+  /** Where a lost connection turned out to mean nothing (some servers end each one after a while), how long the next ones are not heeded. */
+  lossesUnheeded: 15_000,
 } as const;
 
 export interface KeeperOptions {
@@ -43,6 +45,7 @@ export class Keeper {
   #timer: NodeJS.Timeout | undefined;
   #retry: number = timing.firstRetry;
   #surveyed = 0;
+  #heedLossesFrom = 0;
   #detached = false;
   #closed = false;
 
@@ -95,11 +98,22 @@ export class Keeper {
     return this.#next ?? this.#running?.done ?? this.#start(this.#due());
   }
 
+  /** The warm connection to an endpoint ended: where that is the attached one, it is proved again without waiting for the renewal. */
+  async lost(url: string): Promise<void> {
+    if (!this.#isAttached(url) || performance.now() < this.#heedLossesFrom) return;
+    await this.verify();
+    if (this.#isAttached(url)) this.#heedLossesFrom = performance.now() + timing.lossesUnheeded;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
     await this.#next;
     await this.#running?.done;
+  }
+
+  #isAttached(url: string): boolean {
+    return [this.bazel, this.nix].some(({ attachment }) => attachment.state === "attached" && attachment.candidate.endpoint.url === url);
   }
 
   #attacher(kind: Tool): Attacher {

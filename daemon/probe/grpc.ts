@@ -41,6 +41,7 @@ const serverCapabilities = v.object({
 export class GrpcConnection {
   readonly place: Place;
   readonly #client: grpc.Client;
+  #closed = false;
 
   private constructor(place: Place, client: grpc.Client) {
     this.place = place;
@@ -49,13 +50,17 @@ export class GrpcConnection {
 
   /**
    * Climbs `connect` and `handshake` on a socket of its own, so that each names its reason, then opens the channel.
+   * @param onLost called at most once, when the server ends the connection or it breaks
    * @throws ProbeFault
    */
-  static async open(place: Place, deadline: Deadline, authorities: Authorities): Promise<GrpcConnection> {
+  static async open(place: Place, deadline: Deadline, authorities: Authorities, onLost: () => void): Promise<GrpcConnection> {
     await introduce(place, deadline, authorities);
     const connection = new GrpcConnection(place, channelTo(place, authorities));
     try {
       await connection.#ready(deadline);
+      connection.#client.getChannel().watchConnectivityState(grpc.connectivityState.READY, Number.POSITIVE_INFINITY, () => {
+        if (!connection.#closed) onLost();
+      });
       return connection;
     } catch (error) {
       await connection.close();
@@ -90,6 +95,7 @@ export class GrpcConnection {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     this.#client.close();
   }
 

@@ -24,6 +24,8 @@ export interface ProberOptions {
   readonly lookup?: Lookup;
   /** Certificates in PEM that TLS believes besides the usual authorities. */
   readonly authorities?: readonly string[];
+  /** A warm gRPC connection ended, and not by us. An HTTP server may close an idle one whenever it likes: that is no news. */
+  readonly onLost?: (endpoint: Endpoint) => void;
 }
 
 /** How one protocol opens a connection and judges what answers on it. */
@@ -39,6 +41,7 @@ const warmShare = 0.5;
 export class Prober {
   readonly #lookup: Lookup;
   readonly #authorities: Authorities;
+  readonly #onLost: (endpoint: Endpoint) => void;
   readonly #http = new Connections<HttpConnection>();
   readonly #grpc = new Connections<GrpcConnection>();
   readonly #closing = new AbortController();
@@ -47,6 +50,7 @@ export class Prober {
   constructor(options: ProberOptions = {}) {
     this.#lookup = options.lookup ?? systemLookup;
     this.#authorities = new Authorities(options.authorities ?? []);
+    this.#onLost = options.onLost ?? (() => undefined);
   }
 
   /**
@@ -138,7 +142,7 @@ export class Prober {
     const { GrpcConnection } = await import("./grpc.ts");
     return {
       kept: this.#grpc,
-      open: (place, deadline) => GrpcConnection.open(place, deadline, this.#authorities),
+      open: (place, deadline) => GrpcConnection.open(place, deadline, this.#authorities, () => this.#onLost(place.endpoint)),
       judge: (connection, deadline) => connection.judge(context.instanceName ?? "", deadline),
     };
   }

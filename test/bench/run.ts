@@ -99,8 +99,8 @@ try {
 
   const idle = await idleCost();
   const failovers = {
-    killed: await failover((attached) => attached.kill()),
-    hung: await failover(async (attached) => void process.kill(attached.pid, "SIGSTOP")),
+    killed: await failover("by itself", (attached) => attached.kill()),
+    hung: await failover("asked", async (attached) => void process.kill(attached.pid, "SIGSTOP")),
   };
 
   const tool = named(calls, "the tool itself");
@@ -112,10 +112,9 @@ try {
   line("shim, heavy attached, over the tool : bazelisk over the tool", heavy.toFixed(2), "< 1", heavy < 1);
   line("flywheel status --json : an empty Node script", status.toFixed(2), "<= 2.5", status <= 2.5);
   line("flywheel up to attached, daemon started, on loopback", ms(median(ups)), "<= 1000 ms", median(ups) <= 1000);
-  const lookAgain = "told to look again, to a published failover";
-  const failoverWords = `<= ${failoverBudget} ms`;
-  line(`a killed cache, ${lookAgain}`, ms(failovers.killed), failoverWords, failovers.killed <= failoverBudget);
-  line(`a hung cache, ${lookAgain}`, ms(failovers.hung), failoverWords, failovers.hung <= failoverBudget);
+  const words = `<= ${failoverBudget} ms`;
+  line("a killed cache to a published failover", ms(failovers.killed), words, failovers.killed <= failoverBudget);
+  line("a hung cache, asked to prove it, to a published failover", ms(failovers.hung), words, failovers.hung <= failoverBudget);
   if (idle !== undefined) {
     line(`the daemon idle, ${nodes.length} peers: resident`, `${idle.mib.toFixed(1)} MiB`, "<= 100 MiB", idle.mib <= 100);
     line(
@@ -134,18 +133,19 @@ async function status(): Promise<StatusReport> {
 }
 
 /**
- * The median time from `flywheel up`, which proves the attachment again, until the other cache is published.
- * @param end ends the attached cache, in one way or another; it is started anew for the next round
+ * The median time from a cache's end until the other one is published. A connection that breaks is noticed `by itself`;
+ * one that only falls silent at the next proof, which `flywheel up` asks for.
+ * @param end ends the attached cache; it is started anew for the next round
  */
-async function failover(end: (attached: RunningCache) => Promise<void>): Promise<number> {
+async function failover(notice: "by itself" | "asked", end: (attached: RunningCache) => Promise<void>): Promise<number> {
   const rounds: number[] = [];
   for (let round = 0; round < 4; round += 1) {
     const { endpoint } = (await status()).bazel;
     const [attached, other] = endpoint === cache.url ? [cache, second] : [second, cache];
     if (endpoint !== attached.url) throw new Error(`the stage is attached to ${endpoint}`);
-    await end(attached);
     const started = performance.now();
-    const asked = stage.flywheel(["up"]);
+    await end(attached);
+    const asked = notice === "asked" ? stage.flywheel(["up"]) : undefined;
     await stage.published(`endpoint ${other.url}`);
     rounds.push(performance.now() - started);
     await asked;

@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { lease } from "../../../contract/published.ts";
 import { readClock } from "../../../daemon/api/client/clock.ts";
 import { readPublished } from "../../../daemon/api/client/published.ts";
 import { type RunningCache, startCache } from "../../fixtures/caches/start.ts";
@@ -68,6 +69,16 @@ test("unattached with a reason, attached when a cache appears, failed over when 
 
   await second.restart();
   expect((await home.client.verify("default")).bazel.endpoint).toBe(second.url);
+});
+
+test("a cache that dies is failed over from when its connection breaks, long before the renewal", async () => {
+  await tailnet({ nodes: [near, far] });
+  await home.started();
+  await home.until((status) => status.bazel.endpoint === first.url);
+  const died = performance.now();
+  await first.kill();
+  await home.until((status) => status.bazel.endpoint === second.url);
+  expect(performance.now() - died).toBeLessThan(lease.renewEvery * 500);
 });
 
 test("a cache that hangs is failed over from as well, and taken back once it has proved itself twice", async () => {
