@@ -1,5 +1,5 @@
 /** `flywheeld run`: one daemon for a runtime directory, from its start, which it reports, to its end, which it tidies. */
-import { rmSync, watch, writeFileSync } from "node:fs";
+import { rmSync, statSync, watch, writeFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { StartResult } from "../contract/api.ts";
 import { FlywheelError, messageOf } from "../contract/errors.ts";
@@ -48,9 +48,10 @@ export async function run(
     const service = new Service({ paths, env, log, faults, onStop: () => stopped.resolve("asked to stop") });
     log.level = service.logLevel;
     const server = await serve(socketPath(paths), service);
+    // Before it says that it runs: whoever hears that may already send it a signal.
+    const forget = listen(service, server, paths, log, stopped.resolve);
     log.info("started");
     report({ result: "started", pid: process.pid });
-    const forget = listen(service, server, paths, log, stopped.resolve);
     service.begin();
     const why = await stopped.promise;
     log.info(`stopping: ${why}`);
@@ -128,8 +129,11 @@ function listen(
     process.exitCode = 1;
     stop("a defect");
   });
+  const code = identity(process.argv[1]);
   const look = (): void => {
     if (!server.ownsSocket()) stop("the socket was taken away");
+    // What is loaded later would be another version's, or not there: the next command starts the new one.
+    if (identity(process.argv[1]) !== code) stop("its package was replaced");
   };
   const timer = setInterval(look, timing.look);
   const watcher = watch(paths.runtime, look);
@@ -138,4 +142,10 @@ function listen(
     clearInterval(timer);
     watcher.close();
   };
+}
+
+/** Which file stands at a path now; another one after an upgrade, even at the same path. */
+function identity(file: string | undefined): string | undefined {
+  const stats = file === undefined ? undefined : statSync(file, { throwIfNoEntry: false });
+  return stats === undefined ? undefined : `${stats.dev}:${stats.ino}:${stats.mtimeMs}`;
 }

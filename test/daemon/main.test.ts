@@ -1,15 +1,15 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { StartResult } from "../../contract/api.ts";
 import { attachmentPath, logPath, socketPath } from "../../contract/paths.ts";
 import { leaseFault } from "../../contract/published.ts";
+import { version } from "../../contract/version.ts";
 import { readClock } from "../../daemon/api/client/clock.ts";
 import { readPublished } from "../../daemon/api/client/published.ts";
-import { version } from "../../contract/version.ts";
 import { alive, entry, gone, type Home, makeHome, nodeFlags } from "./home.ts";
 
 const run = promisify(execFile);
@@ -64,6 +64,17 @@ test("SIGTERM ends it cleanly too", async () => {
   const pid = await home.started();
   process.kill(pid, "SIGTERM");
   await gone(pid);
+  expect(existsSync(socketPath(home.paths))).toBe(false);
+});
+
+test("an upgrade of the package under it ends it, so that the next command starts the new one", async () => {
+  const { ensureDaemon } = await import("../../daemon/api/client/autostart.ts");
+  const entry = join(home.dir, "flywheeld.ts");
+  symlinkSync(join(root, "daemon/main.ts"), entry);
+  const started = await ensureDaemon(home.paths, { entry });
+  if (started.result === "failed") throw new Error(started.message);
+  unlinkSync(entry);
+  await gone(started.pid);
   expect(existsSync(socketPath(home.paths))).toBe(false);
 });
 
