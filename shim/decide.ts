@@ -78,7 +78,7 @@ async function guarded(line: Heavy, invocation: Invocation, world: World): Promi
   const scope = world.scope();
   if (scope.kind === "outside") return { kind: "run", command: line.command, why: scope.why };
   const { manifest } = world.workspace();
-  if (manifest.state === "invalid") return refuse(line, manifest.message, { next: [`mend ${manifestName}`] });
+  if (manifest.state === "invalid") return refuse(line, manifest.message, { next: [`mend ${world.workspace().root}/${manifestName}`] });
   if (manifest.state === "enrolled" && manifest.mode === "compatibility-local-only") {
     const notice = `${manifestName} declares compatibility-local-only: this ${line.command || "command"} builds without the shared cache`;
     return { kind: "run", command: line.command, why: `${manifestName} declares compatibility-local-only`, notice };
