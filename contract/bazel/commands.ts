@@ -265,6 +265,7 @@ export const cacheOptions: readonly string[] = [
   "remote_executor",
   "remote_proxy",
   "remote_instance_name",
+  "modify_execution_info",
 ];
 
 /**

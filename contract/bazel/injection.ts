@@ -35,6 +35,9 @@ export function injectedFlags(cache: AttachedCache): readonly string[] {
   ];
 }
 
+/** Tags for every mnemonic that no cache is asked about (tried on 2.1 and 4.2); for a few mnemonics they are tuning. */
+const everyActionUncached = /(?:^|,)(?:\.[*+])?=\+(?:no-cache|no-remote|no-remote-cache|local)(?:,|$)/;
+
 /**
  * The first of the user's options that would take the build away from the attached cache, in words; undefined
  * where none does. Asking for uploads is no detachment: the appended flag overrules it by policy.
@@ -72,6 +75,8 @@ function faultOf(option: CacheOption, cache: AttachedCache | undefined): string 
         : "--remote_instance_name names another part of the cache than the profile does";
     case "remote_upload_local_results":
       return undefined;
+    case "modify_execution_info":
+      return everyActionUncached.test(value) ? `--${option.name} keeps every action away from the cache` : undefined;
     case policyOption:
       return policyFault(value);
     default:

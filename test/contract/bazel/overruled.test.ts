@@ -64,6 +64,21 @@ describe("booleans in every case that Bazel takes", () => {
   });
 });
 
+describe("tags for actions", () => {
+  it.each([".*=+no-cache", ".*=+no-remote-cache", ".+=+no-remote", "CppLink=+x,.*=+local"])("%s detaches every action", (tags) => {
+    expect(fault("build", `--modify_execution_info=${tags}`, "//x")).toContain("keeps every action away");
+    expect(fault("build", "--modify_execution_info", tags, "//x")).toContain("keeps every action away");
+    expect(quickJudgement(["build", `--modify_execution_info=${tags}`, "//x"])).toEqual({ kind: "unclear" });
+  });
+
+  it.each(["CppLink=+no-remote-cache", ".*=-no-cache", "TestRunner=+local", ".*=+requires-network"])(
+    "%s is the project's own tuning",
+    (tags) => {
+      expect(fault("build", `--modify_execution_info=${tags}`, "//x")).toBeUndefined();
+    },
+  );
+});
+
 describe("options whose values nobody knows", () => {
   it("does not take what may be an option's value for --nobuild", () => {
     expect(readCommandLine(["build", "--host_cxxopt", "--nobuild", "//x"]).kind).toBe("heavy");
