@@ -1,6 +1,8 @@
 import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
+import type { Paths } from "../../contract/paths.ts";
 import { DaemonClient } from "../../daemon/api/client/connection.ts";
+import { absenceOf } from "../absence.ts";
 import { defineCommand } from "../command.ts";
 
 export default defineCommand({
@@ -11,19 +13,22 @@ export default defineCommand({
   examples: [{ line: "flywheel down", does: "stop the daemon; fine where none runs" }],
   exits: [{ code: Exit.failed, means: "the daemon did not answer as it should" }],
   async run({ paths, output }) {
-    const stopped = await stop(new DaemonClient(paths));
+    const stopped = await stop(paths);
     if (output.format === "json") output.json({ stopped });
     else output.line(stopped ? "the daemon stops" : "no daemon was running");
     return Exit.ok;
   },
 });
 
-async function stop(daemon: DaemonClient): Promise<boolean> {
+/** @returns whether there was one */
+async function stop(paths: Paths): Promise<boolean> {
   try {
-    await daemon.stop();
+    await new DaemonClient(paths).stop();
     return true;
   } catch (error) {
-    if (error instanceof FlywheelError && error.code === "daemon-unreachable") return false;
-    throw error;
+    const absence = absenceOf(error, paths);
+    if (absence === undefined) throw error;
+    if (absence.kind === "none") return false;
+    throw new FlywheelError("daemon-unreachable", `${absence.words}, so it cannot be asked to stop`, { next: absence.next, cause: error });
   }
 }

@@ -16,6 +16,11 @@ export async function confirmed(output: Output, question: string, given: { yes: 
   try {
     const answer = await lines.question(`${question} [y/N] `);
     return /^y(es)?$/i.test(answer.trim());
+  } catch (error) {
+    // Ctrl-C and Ctrl-D at the question are a no.
+    if (!(error instanceof Error) || error.name !== "AbortError") throw error;
+    output.notice("");
+    return false;
   } finally {
     lines.close();
   }

@@ -3,26 +3,27 @@ import { existsSync } from "node:fs";
 import type { AttachmentReport, EscapesReport, StatusReport } from "../../contract/api.ts";
 import { statusSchema } from "../../contract/api.ts";
 import type { Tool } from "../../contract/endpoint.ts";
-import { FlywheelError } from "../../contract/errors.ts";
 import { type Paths, spoolPath } from "../../contract/paths.ts";
 import { type Clock, lease } from "../../contract/published.ts";
 import { DaemonClient } from "../../daemon/api/client/connection.ts";
+import { type Absence, absenceOf } from "../absence.ts";
 
 /** Starts nothing. */
 export async function readStatus(paths: Paths, profile: string): Promise<StatusReport> {
   try {
     return await new DaemonClient(paths).status(profile);
   } catch (error) {
-    if (!(error instanceof FlywheelError) || error.code !== "daemon-unreachable") throw error;
-    return statusWithoutDaemon(paths, profile);
+    const absence = absenceOf(error, paths);
+    if (absence === undefined) throw error;
+    return statusWithoutDaemon(paths, profile, absence);
   }
 }
 
-async function statusWithoutDaemon(paths: Paths, profile: string): Promise<StatusReport> {
+async function statusWithoutDaemon(paths: Paths, profile: string, absence: Absence): Promise<StatusReport> {
   const { readClock } = await import("../../daemon/api/client/clock.ts");
   const now = readClock();
-  const bazel = await published(paths, profile, "bazel", now);
-  const nix = await published(paths, profile, "nix", now);
+  const bazel = await published(paths, profile, "bazel", { now, absence });
+  const nix = await published(paths, profile, "nix", { now, absence });
   const attached = bazel.report.state === "attached";
   return {
     schema: statusSchema,
@@ -48,8 +49,8 @@ async function statusWithoutDaemon(paths: Paths, profile: string): Promise<Statu
       health: [],
       via: null,
       systemSocket: true,
-      reason: "no daemon is running to ask the tailnet",
-      next: "flywheel up",
+      reason: `${absence.words}, so nothing is known of the tailnet`,
+      next: absence.next,
     },
     candidates: [],
     rejections: [],
@@ -66,17 +67,18 @@ interface FromFile {
   readonly aliases: readonly string[];
 }
 
-async function published(paths: Paths, profile: string, kind: Tool, now: Clock): Promise<FromFile> {
+async function published(paths: Paths, profile: string, kind: Tool, { now, absence }: { now: Clock; absence: Absence }): Promise<FromFile> {
+  const unattached = (reason: string | null): AttachmentReport => ({ ...unknown, reason, next: absence.next });
   const { readPublished } = await import("../../daemon/api/client/published.ts");
   const reading = readPublished(paths, profile, kind, now);
   const nothing = { mode: "compatibility-local-only", profileState: "unattached", upload: false, aliases: [] } as const;
   switch (reading.state) {
     case "absent":
-      return { ...nothing, report: unattached("no daemon is running") };
+      return { ...nothing, report: unattached(absence.words) };
     case "unbelievable":
       return { ...nothing, report: unattached(`the published attachment is not believed: ${reading.fault}`) };
     case "stale":
-      return { ...nothing, report: unattached(`no daemon is running, and what the last one published is over: ${reading.fault}`) };
+      return { ...nothing, report: unattached(`${absence.words}, and what was published last is over: ${reading.fault}`) };
     case "live": {
       const { published } = reading;
       if (published.endpoint === undefined) return { ...nothing, report: unattached(published.reason) };
@@ -92,29 +94,25 @@ async function published(paths: Paths, profile: string, kind: Tool, now: Clock):
           endpoint: published.endpoint.url,
           verifiedAt: new Date(Date.now() - age * 1000).toISOString(),
           proofAgeS: age,
-          next: `no daemon answers: this ends in ${Math.min(lease.span, Math.max(0, published.validUntil - now.seconds))} s unless \`flywheel up\``,
+          next: `no daemon answers: this ends in ${Math.min(lease.span, Math.max(0, published.validUntil - now.seconds))} s unless: ${absence.next}`,
         },
       };
     }
   }
 }
 
-function unattached(reason: string | null): AttachmentReport {
-  return {
-    state: "unattached",
-    endpoint: null,
-    source: null,
-    node: null,
-    verifiedAt: null,
-    proofAgeS: null,
-    latencyMs: null,
-    health: "unknown",
-    reason,
-    rung: null,
-    next: "flywheel up",
-    unsettled: false,
-  };
-}
+const unknown = {
+  state: "unattached",
+  endpoint: null,
+  source: null,
+  node: null,
+  verifiedAt: null,
+  proofAgeS: null,
+  latencyMs: null,
+  health: "unknown",
+  rung: null,
+  unsettled: false,
+} as const;
 
 async function escapes(paths: Paths): Promise<EscapesReport> {
   // The spool's reader brings a schema library: not for a file that is not there.

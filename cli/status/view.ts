@@ -26,7 +26,7 @@ export function viewStatus(report: StatusReport, paint: Paint): string {
     lines.push(paint.yellow("  local proof: the cache is on this machine; this proves no shared cache"));
   if (report.detached) lines.push("  detached by `flywheel detach`; `flywheel up` ends that");
   lines.push(
-    `  daemon   ${report.daemon === null ? "not running" : `pid ${report.daemon.pid}, since ${localTime(report.daemon.startedAt)}`}`,
+    `  daemon   ${report.daemon === null ? "none answers" : `pid ${report.daemon.pid}, since ${localTime(report.daemon.startedAt)}`}`,
   );
   for (const fault of report.daemon?.faults ?? []) lines.push(paint.yellow(`           ${printable(fault, 400)}`));
   lines.push(`  escapes  ${viewEscapes(report)}`);

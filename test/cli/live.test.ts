@@ -149,6 +149,24 @@ test("logs are there, and readable", async () => {
   expect(stdout).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d info/m);
 });
 
+test("a daemon that is stopped is not called absent, and the way past it is named", async () => {
+  const { daemon } = await status();
+  process.kill(daemon.pid, "SIGSTOP");
+  try {
+    const down = await stage.flywheel(["down"]);
+    expect(down).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(down.stderr).toContain("the daemon does not answer");
+    const file = /the process that (\S+) names/.exec(down.stderr)?.[1] ?? "";
+    expect(readFileSync(file, "utf8").trim()).toBe(String(daemon.pid));
+    const { stdout, stderr } = await stage.flywheel(["status"]);
+    expect(stderr).toBe("");
+    expect(stdout).toContain("tailnet  the daemon does not answer, so nothing is known");
+    expect(stdout).not.toContain("no daemon is running");
+  } finally {
+    process.kill(daemon.pid, "SIGCONT");
+  }
+});
+
 test("down stops it, and is fine where none runs", async () => {
   await stage.down();
   expect(await stage.flywheel(["down"])).toEqual({ exitCode: 0, stdout: "no daemon was running", stderr: "" });

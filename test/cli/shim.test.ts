@@ -1,4 +1,5 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, lstatSync, mkdirSync, readFileSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -118,6 +119,25 @@ describe("install and uninstall", () => {
     expect(exitCode).toBe(2);
     expect(stderr).toContain("next: repeat it with --yes");
     expect(readFileSync(join(home.dir, ".bashrc"), "utf8")).toBe("x=1\n");
+  });
+
+  test.each([
+    ["Ctrl-D", "\u0004"],
+    ["Ctrl-C", "\u0003"],
+    ["Enter", "\r"],
+  ])("%s at the question is a no", async (_key, answer) => {
+    const main = join(import.meta.dirname, "../../cli/main.ts");
+    const child = spawn("script", ["-qec", `${process.execPath} ${main} shim install`, "/dev/null"], { env: home.env });
+    let said = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      if (!said.includes("[y/N] ") && `${said}${chunk}`.includes("[y/N] ")) child.stdin.write(answer);
+      said += chunk;
+    });
+    const [code] = await once(child, "close");
+    expect(code).toBe(1);
+    expect(said).toContain("nothing was changed");
+    expect(said).not.toContain("should not have happened");
+    expect(existsSync(join(home.dir, ".bashrc"))).toBe(false);
   });
 
   test.each(rcShells)("%s really gets the shim first on PATH, once", async (shell) => {
