@@ -8,12 +8,6 @@ function find(places: readonly string[], file: string): string | undefined {
   return places.map((place) => fileURLToPath(new URL(place, import.meta.url))).find((place) => existsSync(`${place}${file}`));
 }
 
-/** The command itself, as a file that people run; undefined where the package was not built. */
-export function launcherFile(): string | undefined {
-  const found = find(["../bin/", "../dist/bin/"], "flywheel");
-  return found === undefined ? undefined : `${found}flywheel`;
-}
-
 /**
  * The directory that goes first on PATH, absolute, without a last slash.
  * @throws FlywheelError `internal` where the package was not built

@@ -96,10 +96,18 @@ function checked<S extends v.GenericSchema>(schema: S, text: string, file: strin
   });
 }
 
+/** A schema's complaint in TOML's words. */
 function expectation(issue: v.BaseIssue<unknown>): string {
   if (issue.type === "strict_object" && issue.expected === "never") return "is not a setting";
-  if (issue.kind === "validation" || !issue.message.startsWith("Invalid ")) return issue.message;
-  return `expected ${issue.expected ?? "another value"}, found ${printable(issue.received, 60)}`;
+  if (!issue.message.startsWith("Invalid ")) return issue.message;
+  const wanted = (issue.expected ?? "another value").replace(/^\(?(.*?)(?: \| undefined\))?$/, "$1");
+  const words: Readonly<Record<string, string>> = {
+    Object: "a table",
+    Array: "a list",
+    string: "a text in quotes",
+    boolean: "true or false",
+  };
+  return `expected ${words[wanted] ?? wanted}, found ${printable(issue.received, 60)}`;
 }
 
 /** The line on which a key of a TOML document stands: the deepest part of its path that can be found. 1 where none can. */

@@ -10,7 +10,12 @@ const serviceName = v.pipe(
   v.string(),
   v.regex(/^svc:[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, "expected a Tailscale Service name such as svc:bazel-cache"),
 );
-const port = v.pipe(v.number(), v.integer("expected a port number"), v.minValue(1), v.maxValue(65_535));
+const port = v.pipe(
+  v.number("expected a port number"),
+  v.integer("expected a port number"),
+  v.minValue(1, "expected a port, 1 to 65535"),
+  v.maxValue(65_535, "expected a port, 1 to 65535"),
+);
 const pattern = v.pipe(
   v.string(),
   v.check((text) => {

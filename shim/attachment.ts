@@ -53,8 +53,7 @@ export function attachmentSource(paths: Paths, patience: Patience): AttachmentSo
       try {
         return standingOf(await statusOf(paths, client, profile.name, patience), profile);
       } catch (error) {
-        const next = error instanceof FlywheelError ? error.next : undefined;
-        return { state: "unattached", reason: messageOf(error), since: undefined, tried: [], next };
+        return withoutDaemon(error, patience);
       }
     },
     async prove(profile, endpoint, localProof) {
@@ -68,6 +67,20 @@ export function attachmentSource(paths: Paths, patience: Patience): AttachmentSo
       }
     },
   };
+}
+
+/** Nobody can say what is attached: why, as far as the guard's own patience is the reason. */
+function withoutDaemon(error: unknown, patience: Patience): Standing {
+  const base = { state: "unattached", since: undefined, tried: [] } as const;
+  const absent = error instanceof FlywheelError && error.code === "daemon-unreachable";
+  if (absent && patience === "look") {
+    return { ...base, reason: "no daemon answers; the guard would start one and wait at most 3 s for an attachment", next: "flywheel up" };
+  }
+  if (absent && patience === "guard-without-daemon") {
+    const reason = "CI is set, so no daemon is started, and BAZEL_REMOTE_CACHE names no endpoint";
+    return { ...base, reason, next: "set BAZEL_REMOTE_CACHE to the runner's endpoint, or unset CI" };
+  }
+  return { ...base, reason: messageOf(error), next: error instanceof FlywheelError ? error.next : undefined };
 }
 
 async function statusOf(paths: Paths, client: DaemonClient, profile: string, patience: Patience): Promise<StatusReport> {
@@ -106,7 +119,9 @@ function standingOf(status: StatusReport, profile: Profile): Standing {
   const tried = status.candidates.filter((candidate) => candidate.kind === "bazel" && candidate.reason !== null).map(triedLine);
   const turnedDown = status.rejections
     .filter((rejection) => rejection.kind === "bazel")
-    .map((rejection) => `${rejection.subject}: ${rejection.reason}`);
+    // What the reason says already is not said again.
+    .filter((rejection) => bazel.reason?.includes(rejection.reason) !== true)
+    .map((rejection) => `${rejection.subject}: not dialled: ${rejection.reason}`);
   return {
     state: "unattached",
     reason: bazel.reason ?? "nothing is attached",

@@ -50,7 +50,7 @@ export function scopeOf(workspace: Workspace, config: Config, asked: string | un
     return { kind: "inside", why: "GF_GUARD_SCOPE asks for every workspace" };
   const own = enrolment(workspace, config);
   if (own !== undefined) return { kind: "inside", why: own };
-  return { kind: "outside", why: "this workspace is not enrolled" };
+  return { kind: "outside", why: `this workspace is not enrolled: neither by ${manifestName} nor by guard.workspaces of config.toml` };
 }
 
 /** Why a workspace is in scope by itself, whatever GF_GUARD_SCOPE says; undefined where it is not. */

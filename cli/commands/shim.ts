@@ -1,5 +1,4 @@
-import { existsSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
 import { printable } from "../../contract/text.ts";
@@ -8,10 +7,9 @@ import { findRealTool } from "../../shim/tool.ts";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
 import { confirmed } from "../output/ask.ts";
-import { launcherFile, shimDirectory } from "../package.ts";
+import { shimDirectory } from "../package.ts";
 import { pathBlock, type RcShell, rcShells, withBlock, withoutBlock } from "../rc/block.ts";
 import { applyEdit, diff, type Edit, planEdit, rcFile } from "../rc/file.ts";
-import { posixQuoted } from "../shell/quote.ts";
 import { oneOf } from "../values.ts";
 
 export default defineCommand({
@@ -53,7 +51,6 @@ export default defineCommand({
     const changes = edits.filter((edit) => edit.before !== edit.after);
     const made = dryRun || changes.length === 0 || (await make(context, changes, yes));
     report(context, changes, { dryRun, made });
-    if (directory !== undefined && made && !dryRun) nameThePlace(context, directory);
     return made ? Exit.ok : Exit.failed;
   },
 });
@@ -74,16 +71,6 @@ function report({ output }: Context, changes: readonly Edit[], { dryRun, made }:
   else if (dryRun) for (const edit of changes) output.line(diff(edit));
   else if (made) output.line(`changed ${changes.map((edit) => edit.file).join(", ")}; open a new shell for it to take effect`);
   else output.notice("nothing was changed");
-}
-
-/** A refusal names `flywheel`: whoever meets one must be able to type that. */
-function nameThePlace({ env, home, output }: Context, shim: string): void {
-  const places = (env["PATH"] ?? "").split(":");
-  const launcher = launcherFile();
-  if (launcher === undefined || [shim, ...places].some((place) => existsSync(join(place, "flywheel")))) return;
-  const own = [`${home}/.local/bin`, `${home}/bin`].find((place) => places.includes(place));
-  const link = `ln -s ${posixQuoted(launcher)} ${posixQuoted(join(own ?? "/usr/local/bin", "flywheel"))}`;
-  output.notice(`  next: ${own === undefined ? "sudo " : ""}${link}   (flywheel is not on PATH yet, and a refusal names it)`);
 }
 
 function chosenShells({ env }: Context, asked: string | undefined): readonly RcShell[] {

@@ -1,6 +1,6 @@
 /** One kind of one profile: proves its candidates and holds the attachment. */
 import type { Attachment, Health, Unattached } from "../../contract/attachment.ts";
-import { type CacheFacts, type Candidate, type ProbeResult, type Rejection, rungs } from "../../contract/candidate.ts";
+import { type CacheFacts, type Candidate, type ProbeResult, type Rejection, type Rung, rungs } from "../../contract/candidate.ts";
 import type { Tool } from "../../contract/endpoint.ts";
 import type { Clock } from "../../contract/published.ts";
 import { type Contender, choose, outranks } from "./choose.ts";
@@ -39,7 +39,19 @@ export interface AttacherOptions {
   readonly clock: () => Clock;
   /** After each proof, and whenever the attachment becomes another one or none. */
   readonly onChange: () => void;
+  /** What to say where no source named anything: the profile knows what was looked for. */
+  readonly nothingNamed: () => { readonly reason: string; readonly next: string };
 }
+
+/** What to do about a failed rung, where the probe has nothing better to say. */
+const advice: Readonly<Record<Rung, string>> = {
+  resolve: "check the name, and that MagicDNS answers: tailscale status",
+  route: "check that this machine is on the tailnet: tailscale status",
+  connect: "see that the cache runs, and that the tailnet's policy lets this machine reach it",
+  handshake: "see what really listens there",
+  capabilities: "see that a cache of this kind listens there",
+  authority: "ask whoever runs the cache for read access",
+};
 
 export class Attacher {
   readonly kind: Tool;
@@ -220,23 +232,16 @@ export class Attacher {
     const first = failed[0]?.outcome;
     if (first?.ok === false) {
       const more = failed.length > 1 ? `; ${failed.length - 1} more failed too` : "";
-      const next = first.next === undefined ? {} : { next: first.next };
-      return { ...base, reason: `${first.reason}${more}`, rung: first.rung, ...next, unsettled: false };
+      return { ...base, reason: `${first.reason}${more}`, rung: first.rung, next: first.next ?? advice[first.rung], unsettled: false };
     }
     const rejected = this.#rejections[0];
     if (rejected !== undefined) {
       const next = rejected.next === undefined ? {} : { next: rejected.next };
-      return { ...base, reason: `no candidate: ${rejected.subject}: ${rejected.reason}`, ...next, unsettled: false };
+      // Many a reason names its subject by itself.
+      const subject = rejected.reason.includes(rejected.subject) ? "" : `${rejected.subject}: `;
+      return { ...base, reason: `no candidate: ${subject}${rejected.reason}`, ...next, unsettled: false };
     }
-    return {
-      ...base,
-      reason: "no candidate: no service, no tagged node and no configured endpoint names a cache",
-      next:
-        this.kind === "bazel"
-          ? "flywheel attach <endpoint>, and see that a node carries the tag"
-          : "flywheel attach --kind nix <endpoint>, and see that a node carries the tag",
-      unsettled: false,
-    };
+    return { ...base, ...this.#options.nothingNamed(), unsettled: false };
   }
 }
 

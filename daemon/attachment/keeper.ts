@@ -120,6 +120,7 @@ export class Keeper {
     return new Attacher({
       kind,
       clock: this.#options.clock,
+      nothingNamed: () => nothingNamed(this.#profile, kind),
       probe: (candidate, timeoutMs) => this.#options.probe(this.#profile, candidate, timeoutMs),
       onChange: () => {
         if (!this.#closed) this.#options.onChange(this, kind);
@@ -182,4 +183,13 @@ export class Keeper {
     this.#retry = unattached ? Math.min(this.#retry * 2, timing.renew) : timing.firstRetry;
     this.#timer = setTimeout(() => void this.#start(this.#due()), wait);
   }
+}
+
+function nothingNamed(profile: Profile, kind: Tool): { readonly reason: string; readonly next: string } {
+  const { service, tag } = profile[kind];
+  const attach = kind === "bazel" ? "flywheel attach <endpoint>" : "flywheel attach --kind nix <endpoint>";
+  return {
+    reason: `no candidate: no Service ${service}, no node with ${tag} and no configured endpoint names a cache`,
+    next: `have the cache's node tagged ${tag}, or: ${attach}`,
+  };
 }

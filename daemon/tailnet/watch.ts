@@ -306,7 +306,9 @@ function unreachable(error: unknown, path: string, systemSocket: boolean): Unrea
             ...base,
             code: "absent",
             reason,
-            next: systemSocket ? "install and start Tailscale, then: tailscale up" : `start the client of ${shown}`,
+            next: systemSocket
+              ? "install and start Tailscale, then: tailscale up"
+              : `start the client of ${shown}, or unset GF_TAILSCALED_SOCKET and tailnet.socket`,
           }
         : { ...base, code: "protocol", reason, next: "restart the Tailscale client" };
     case "unsupported":

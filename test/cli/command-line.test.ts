@@ -166,7 +166,7 @@ describe("malformed configuration", () => {
     const file = home.write("config/profiles/broken.toml", '[bazel]\nservice = "svc:bazel-cache"\ngrpc_ports = ["9092"]\n');
     const { exitCode, stdout, stderr } = await home.flywheel(["contract", "--profile", "broken"]);
     expect([exitCode, stdout]).toEqual([1, ""]);
-    expect(stderr).toMatch(new RegExp(`^flywheel: ${file}:3: bazel\\.grpc_ports\\.0: expected number`));
+    expect(stderr).toMatch(new RegExp(`^flywheel: ${file}:3: bazel\\.grpc_ports\\.0: expected a port number`));
     expect(stderr).toContain(`  next: mend line 3 of ${file}`);
   });
 
