@@ -8,6 +8,7 @@ import type { Paths } from "../contract/paths.ts";
 import type { Profile } from "../contract/profile.ts";
 import { lease } from "../contract/published.ts";
 import { localTime, span } from "../contract/words.ts";
+import { absenceOf } from "../daemon/api/client/absence.ts";
 import { ensureDaemon } from "../daemon/api/client/autostart.ts";
 import { readClock } from "../daemon/api/client/clock.ts";
 import { DaemonClient } from "../daemon/api/client/connection.ts";
@@ -53,7 +54,7 @@ export function attachmentSource(paths: Paths, patience: Patience): AttachmentSo
       try {
         return standingOf(await statusOf(paths, client, profile.name, patience), profile);
       } catch (error) {
-        return withoutDaemon(error, patience);
+        return withoutDaemon(error, patience, paths);
       }
     },
     async prove(profile, endpoint, localProof) {
@@ -70,13 +71,14 @@ export function attachmentSource(paths: Paths, patience: Patience): AttachmentSo
 }
 
 /** Nobody can say what is attached: why, as far as the guard's own patience is the reason. */
-function withoutDaemon(error: unknown, patience: Patience): Standing {
+function withoutDaemon(error: unknown, patience: Patience, paths: Paths): Standing {
   const base = { state: "unattached", since: undefined, tried: [] } as const;
-  const absent = error instanceof FlywheelError && error.code === "daemon-unreachable";
-  if (absent && patience === "look") {
-    return { ...base, reason: "no daemon answers; the guard would start one and wait at most 3 s for an attachment", next: "flywheel up" };
+  const absence = absenceOf(error, paths);
+  if (absence?.kind === "hung") return { ...base, reason: absence.words, next: absence.next };
+  if (absence?.kind === "none" && patience === "look") {
+    return { ...base, reason: `${absence.words}; the guard would start one and wait at most 3 s for an attachment`, next: absence.next };
   }
-  if (absent && patience === "guard-without-daemon") {
+  if (absence?.kind === "none" && patience === "guard-without-daemon") {
     const reason = "CI is set, so no daemon is started, and BAZEL_REMOTE_CACHE names no endpoint";
     return { ...base, reason, next: "set BAZEL_REMOTE_CACHE to the runner's endpoint, or unset CI" };
   }

@@ -1,8 +1,8 @@
 import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
 import type { Paths } from "../../contract/paths.ts";
+import { absenceOf } from "../../daemon/api/client/absence.ts";
 import { DaemonClient } from "../../daemon/api/client/connection.ts";
-import { absenceOf } from "../absence.ts";
 import { defineCommand } from "../command.ts";
 
 export default defineCommand({

@@ -5,8 +5,8 @@ import { statusSchema } from "../../contract/api.ts";
 import type { Tool } from "../../contract/endpoint.ts";
 import { type Paths, spoolPath } from "../../contract/paths.ts";
 import { type Clock, lease } from "../../contract/published.ts";
+import { type Absence, absenceOf } from "../../daemon/api/client/absence.ts";
 import { DaemonClient } from "../../daemon/api/client/connection.ts";
-import { type Absence, absenceOf } from "../absence.ts";
 
 /** Starts nothing. */
 export async function readStatus(paths: Paths, profile: string): Promise<StatusReport> {

@@ -49,7 +49,7 @@ describe("a malformed file", () => {
       text: '[guard]\n\nscope = "some"\n',
       says: /:3: guard\.scope: expected "enrolled" or "all"/,
     },
-    { file: "config.toml", what: "another type", text: "[endpoints]\nbazel = 5\n", says: /:2: endpoints\.bazel: expected Array, found 5/ },
+    { file: "config.toml", what: "another type", text: "[endpoints]\nbazel = 5\n", says: /:2: endpoints\.bazel: expected a list, found 5/ },
     { file: "config.toml", what: "an unknown setting", text: '[guard]\nscoop = "all"\n', says: /:2: guard\.scoop: is not a setting/ },
     {
       file: "config.toml",
@@ -68,7 +68,7 @@ describe("a malformed file", () => {
       file: "profiles/default.toml",
       what: "another type",
       text: '[bazel]\nupload = "yes"\n',
-      says: /:2: bazel\.upload: expected boolean, found "yes"/,
+      says: /:2: bazel\.upload: expected true or false, found "yes"/,
     },
     { file: "trust.json", what: "no JSON", text: '{\n  "v": 1,\n  "tailnets": [,]\n}\n', says: /:3: / },
     {

@@ -235,8 +235,8 @@ describe("the daemon", () => {
     await killed();
     endLease();
     const run = await build({ CI: "true" });
-    expectRefused(run, tool, /no shared cache is attached: the daemon /);
-    expect(run.stderr).toContain("flywheel up");
+    expectRefused(run, tool, /no shared cache is attached: CI is set, so no daemon is started/);
+    expect(run.stderr).toContain("next: set BAZEL_REMOTE_CACHE");
     const status = await stage.flywheel(["status"]);
     expect(status.exitCode).toBe(3);
     expect(status.stdout).toMatch(/its lease ended \d+ s ago/);
@@ -251,11 +251,7 @@ describe("the daemon", () => {
       const run = await build();
       expectRefused(run, tool, /no shared cache is attached: another daemon holds .*daemon\.lock, but the daemon/);
       expect(run.stderr).toMatch(/next: kill -CONT, or kill, the process that .*daemon\.pid names/);
-      expectRefused(
-        await build({ CI: "1" }),
-        tool,
-        /no shared cache is attached: the daemon cannot be reached: it did not answer within 2 s/,
-      );
+      expectRefused(await build({ CI: "1" }), tool, /no shared cache is attached: the daemon does not answer/);
       const started = performance.now();
       for (const command of ["status", "env"]) expect((await stage.flywheel([command])).exitCode).toBe(command === "env" ? 0 : 3);
       expect((await stage.flywheel(["up"])).exitCode).toBe(1);

@@ -1,7 +1,7 @@
 /** No daemon answers: because none runs, or because one runs that is stopped or hangs. They are mended differently. */
 import { existsSync } from "node:fs";
-import { FlywheelError } from "../contract/errors.ts";
-import { type Paths, socketPath } from "../contract/paths.ts";
+import { FlywheelError } from "../../../contract/errors.ts";
+import { type Paths, socketPath } from "../../../contract/paths.ts";
 
 export interface Absence {
   readonly kind: "none" | "hung";
