@@ -150,6 +150,11 @@ _gf_run() {
   exec "$_gf_tool" "$@"
 }
 
+# Most often the first word is the command: sh then need not even read what follows.
+case \${1-} in
+${anyOf(commandsThat((commandClass) => commandClass !== "heavy"))}) _gf_run "$@" ;;
+esac
+
 # The command: startup options come before it (option_processor.cc).
 _gf_class= _gf_value= _gf_policy= _gf_index=0
 for _gf_word in "$@"; do
