@@ -152,10 +152,10 @@ describe("what is no gRPC cache", () => {
   });
 
   const servers: readonly [string, (socket: Socket) => void, RegExp][] = [
-    ["says nothing", () => {}, /did not answer within 400 ms/],
+    ["says nothing", () => {}, /did not answer within \d{3} ms/],
     ["answers garbage", (socket) => socket.write("220 mail.example ESMTP ready\r\n"), /something that is not gRPC/],
     ["hangs up", (socket) => socket.end(), /closed the connection/],
-    ["trickles", (socket) => socket.write("x"), /did not answer within 400 ms/],
+    ["trickles", (socket) => socket.write("x"), /did not answer within \d{3} ms/],
   ];
   it.each(servers)("one that %s fails at the handshake, and its connection is released", async (_name, serve, reason) => {
     const server = await peer(listen(serve));
