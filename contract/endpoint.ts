@@ -86,14 +86,6 @@ export function parseEndpoint(text: string, kind: Tool): EndpointResult {
   return { ok: true, endpoint: endpoint as Endpoint };
 }
 
-/** Builds an endpoint from parts that are already known to be sound; throws where they are not. */
-export function endpointOf(parts: { kind: Tool; scheme: Scheme; host: string; port: number; path?: string }): Endpoint {
-  const host = parts.host.includes(":") ? `[${parts.host}]` : parts.host;
-  const result = parseEndpoint(`${parts.scheme}://${host}:${parts.port}${parts.path ?? ""}`, parts.kind);
-  if (!result.ok) throw new TypeError(`${result.message}: ${host}`);
-  return result.endpoint;
-}
-
 /** Whether two endpoints are one: scheme, host, port (explicit or not) and path agree. */
 export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
   return a.kind === b.kind && a.scheme === b.scheme && a.host === b.host && a.port === b.port && a.path === b.path;

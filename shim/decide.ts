@@ -159,8 +159,7 @@ function operatorEndpoint(env: Environment, file: EnvFile, profile: Profile): Na
   return { kind: "endpoint", endpoint: parsed.endpoint, from, localProof: fromFile?.localProof ?? false };
 }
 
-function attach(line: Heavy, found: Found, env: Environment, profile: Profile): Decision {
-  if (line.kind === "unreadable") return refuse(line, line.message, { next: [line.next] });
+function attach(line: Extract<Heavy, { kind: "heavy" }>, found: Found, env: Environment, profile: Profile): Decision {
   const upload = uploadPolicy(env, found.cache.upload);
   if (upload === undefined) return refuse(line, "GF_BAZEL_REMOTE_UPLOAD must be true or false", { next: ["unset GF_BAZEL_REMOTE_UPLOAD"] });
   const instanceName = env["BAZEL_REMOTE_INSTANCE_NAME"] || profile.bazel.instanceName;

@@ -62,7 +62,7 @@ function carryOut(decision: Decision, invocation: Invocation, world: Surrounding
 }
 
 function remember(world: Surroundings): void {
-  // Only a decision that got as far as the scope has something to remember; a trusted file's endpoint is looked at each time.
+  // A trusted file's endpoint is looked at each time; a broken configuration leaves no verdict.
   try {
     if (world.envFile().state === "trusted") return;
     rememberVerdict(world.paths, world.workspace(), world.config());

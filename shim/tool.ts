@@ -14,7 +14,7 @@ export function findRealTool(name: BazelName, env: NodeJS.ProcessEnv): RealTool 
   const kept = (env["PATH"] ?? "").split(":").filter((directory) => !existsSync(join(directory || ".", markerFile)));
   const chosen = env[realToolVariable(name)];
   if (chosen !== undefined && chosen !== "")
-    return { file: isProgram(chosen) && !isShim(chosen) ? chosen : undefined, path: kept.join(":") };
+    return { file: chosen.startsWith("/") && isProgram(chosen) && !isShim(chosen) ? chosen : undefined, path: kept.join(":") };
   const candidates = kept.map((directory) => `${directory || "."}/${name}`);
   return { file: candidates.find((file) => isProgram(file) && !isShim(file)), path: kept.join(":") };
 }

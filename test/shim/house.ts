@@ -4,10 +4,10 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, wr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { silentEventFlags } from "../../contract/bazel/injection.ts";
-import { endpointOf } from "../../contract/endpoint.ts";
 import { type Published, serializePublished } from "../../contract/published.ts";
 import { readClock } from "../../daemon/api/client/clock.ts";
 import { writeShim } from "../../shim/write.ts";
+import { endpointOf } from "../fixtures/endpoint.ts";
 
 /** The shells that people have as sh, by the command that runs a script in them; only those that are installed. */
 export const shells: readonly { readonly name: string; readonly command: readonly string[] }[] = [

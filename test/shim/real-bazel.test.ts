@@ -3,12 +3,12 @@ import { mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { endpointOf } from "../../contract/endpoint.ts";
 import { realBazels } from "../fixtures/bazel/real.ts";
 import { type BazelRun, removeBazelRoot, runBazel } from "../fixtures/bazel/run.ts";
 import { makeWorkspace, type Workspace } from "../fixtures/bazel/workspace.ts";
 import { isWrite } from "../fixtures/caches/journal.ts";
 import { type RunningCache, startCache } from "../fixtures/caches/start.ts";
+import { endpointOf } from "../fixtures/endpoint.ts";
 import { buildHouse, type House } from "./house.ts";
 
 describe.for(realBazels())("Bazel $version", (bazel) => {

@@ -117,7 +117,8 @@ test("eight who verify at once cost no more probes than a few, on one warm conne
   const before = { requests: first.requests().length, connections: first.connections() };
   const answers = await Promise.all(Array.from({ length: 8 }, () => home.client.verify("default")));
   expect(answers.every((status) => status.bazel.state === "attached")).toBe(true);
-  expect(first.requests().length - before.requests).toBeLessThanOrEqual(3);
+  // A probe is two requests, and a round of the daemon's own may fall in between: three probes at most, not eight.
+  expect(first.requests().length - before.requests).toBeLessThanOrEqual(6);
   expect(first.connections()).toBe(before.connections);
 });
 

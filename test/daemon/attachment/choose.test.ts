@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Candidate, CandidateSource } from "../../../contract/candidate.ts";
-import { endpointOf } from "../../../contract/endpoint.ts";
 import { type Contender, choose, trustRank } from "../../../daemon/attachment/choose.ts";
+import { endpointOf } from "../../fixtures/endpoint.ts";
 
 const origin = {
   attach: { name: "operator", from: "attach", localProof: false },

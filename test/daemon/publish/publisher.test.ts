@@ -3,12 +3,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Attached, Unattached } from "../../../contract/attachment.ts";
-import { endpointOf } from "../../../contract/endpoint.ts";
 import { attachmentPath, type Paths } from "../../../contract/paths.ts";
 import { leaseFault, parsePublished } from "../../../contract/published.ts";
 import { readClock } from "../../../daemon/api/client/clock.ts";
 import { readPublished } from "../../../daemon/api/client/published.ts";
 import { Publisher, publishedOf } from "../../../daemon/publish/publisher.ts";
+import { endpointOf } from "../../fixtures/endpoint.ts";
 
 const now = readClock();
 const attached = (host: string): Attached => ({
