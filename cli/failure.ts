@@ -8,10 +8,6 @@ function exitOf(code: ErrorCode): number {
   switch (code) {
     case "usage":
       return Exit.usage;
-    case "not-attached":
-      return Exit.notAttached;
-    case "refused":
-      return Exit.refused;
     case "tool-not-found":
       return Exit.notFound;
     case "config-invalid":
@@ -21,9 +17,6 @@ function exitOf(code: ErrorCode): number {
     case "daemon-unreachable":
     case "daemon-start-failed":
     case "tailnet-unreachable":
-    case "tailnet-denied":
-    case "not-trusted":
-    case "manifest-invalid":
     case "env-file-invalid":
     case "protocol":
     case "internal":

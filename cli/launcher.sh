@@ -17,7 +17,7 @@ esac
 # limits, signals and descriptors are the tool's. Every other form, and every mistake, is Node's to explain.
 _gf_shim() {
   case ${1-} in
-  '' | *[!abcdefghijklmnopqrstuvwxyz0123456789-]*) return 1 ;;
+  '' | flywheel | *[!abcdefghijklmnopqrstuvwxyz0123456789-]*) return 1 ;;
   esac
   [ -x "$_gf_here/../shim/$1" ]
 }

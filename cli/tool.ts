@@ -15,7 +15,8 @@ export function shimOf(tool: string): string {
   const unknown = new FlywheelError("tool-not-found", `there is no shim for ${printable(tool, 60)}`, {
     next: "name the tool alone, as in: flywheel exec -- bazel build //…",
   });
-  if (!/^[a-z][a-z0-9-]*$/.test(tool)) throw unknown;
+  // `flywheel` stands beside the shims, but is none.
+  if (!/^[a-z][a-z0-9-]*$/.test(tool) || tool === "flywheel") throw unknown;
   try {
     accessSync(file, constants.X_OK);
   } catch {

@@ -11,12 +11,7 @@ export type ErrorCode =
   | "daemon-unreachable"
   | "daemon-start-failed"
   | "tailnet-unreachable"
-  | "tailnet-denied"
   | "tool-not-found"
-  | "not-attached"
-  | "not-trusted"
-  | "refused"
-  | "manifest-invalid"
   | "env-file-invalid"
   | "protocol"
   | "internal";

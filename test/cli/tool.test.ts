@@ -55,7 +55,7 @@ describe("exec", () => {
     expect(run(["exec", "bazel", "version", "--profile", "x", "--", "y"]).stdout).toContain("args=--profile x -- y\n");
   });
 
-  test.each([["cargo"], ["../bazel"], [".flywheel-shim"], [""]])("a tool without a shim: %j", (tool) => {
+  test.each([["cargo"], ["flywheel"], ["../bazel"], [".flywheel-shim"], [""]])("a tool without a shim: %j", (tool) => {
     const ran = run(["exec", "--", tool]);
     expect([ran.status, ran.stdout]).toEqual([127, ""]);
     expect(ran.stderr).toContain("there is no shim for");
