@@ -10,8 +10,16 @@ export const apiVersion = 1;
 /** Every answer of the daemon carries the version in this header. */
 export const apiVersionHeader = "flywheel-api";
 
+/** How packets reach a node, by the last disco ping: straight, through a peer relay, or through a DERP server. */
+export type PathReport =
+  | { readonly via: "direct"; readonly address: string }
+  | { readonly via: "peer-relay"; readonly address: string }
+  | { readonly via: "derp"; readonly region: string };
+
 export interface AttachmentReport {
   readonly state: "attached" | "unattached";
+  /** ISO 8601: when it became attached to this endpoint, or unattached. */
+  readonly since: string | null;
   readonly endpoint: string | null;
   readonly source: SourceName | null;
   /** MagicDNS name of the node, or the Service, that the endpoint belongs to. */
@@ -21,6 +29,8 @@ export interface AttachmentReport {
   /** Seconds since the last proof, by the boot clock. */
   readonly proofAgeS: number | null;
   readonly latencyMs: number | null;
+  /** null while unattached, where no tailnet node stands behind the endpoint, and until a ping was answered. */
+  readonly path: PathReport | null;
   readonly health: Health;
   /** Why not attached; null while attached. */
   readonly reason: string | null;
@@ -58,6 +68,14 @@ export interface CandidateReport {
   readonly next: string | null;
   readonly latencyMs: number | null;
   readonly attached: boolean;
+  /** Kept proved, so that failover needs no new handshake. */
+  readonly standby: boolean;
+  /** Why it is not the attached one; null for the attached one. */
+  readonly why: string | null;
+  /** ISO 8601: since when its probes go as they go now; null before the first. */
+  readonly since: string | null;
+  /** ISO 8601 of its last proof. */
+  readonly provedAt: string | null;
 }
 
 export interface RejectionReport {
@@ -94,6 +112,17 @@ export interface DaemonReport {
   readonly faults: readonly string[];
 }
 
+/** A guarded command that was given the attachment and runs now (contract/running.ts). */
+export interface RunningReport {
+  readonly pid: number;
+  readonly tool: string;
+  readonly command: string;
+  /** The directory it was called in. */
+  readonly directory: string | null;
+  /** ISO 8601. */
+  readonly startedAt: string;
+}
+
 export interface EscapesReport {
   /** Since midnight, local time. */
   readonly today: number;
@@ -114,6 +143,8 @@ export interface StatusReport {
   /** null: no daemon is running. */
   readonly daemon: DaemonReport | null;
   readonly escapes: EscapesReport;
+  /** Of this profile. */
+  readonly running: readonly RunningReport[];
 }
 
 /** GET /v1/hello */

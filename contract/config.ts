@@ -29,7 +29,11 @@ export const configSchema = v.strictObject({
   /** Operator candidates. */
   endpoints: v.optional(v.strictObject({ bazel: v.optional(v.array(v.string())), nix: v.optional(v.array(v.string())) })),
   daemon: v.optional(
-    v.strictObject({ log_level: v.optional(v.picklist(["debug", "info", "warn", "error"], "expected debug, info, warn or error")) }),
+    v.strictObject({
+      log_level: v.optional(v.picklist(["debug", "info", "warn", "error"], "expected debug, info, warn or error")),
+      /** Minutes without a question, a watcher or a guarded command, after which the daemon ends; 0, which is never, unless set. */
+      idle_exit_minutes: v.optional(v.pipe(v.number(), v.integer("expected whole minutes"), v.minValue(0), v.maxValue(10_080))),
+    }),
   ),
 });
 
@@ -38,7 +42,11 @@ export interface Config {
   readonly localProof: { readonly allowed: boolean; readonly bazel: readonly string[]; readonly nix: readonly string[] };
   readonly tailnet: { readonly socket: string | undefined };
   readonly endpoints: { readonly bazel: readonly string[]; readonly nix: readonly string[] };
-  readonly daemon: { readonly logLevel: "debug" | "info" | "warn" | "error" };
+  readonly daemon: {
+    readonly logLevel: "debug" | "info" | "warn" | "error";
+    /** Minutes; 0: it never ends for idleness. */
+    readonly idleExitMinutes: number;
+  };
 }
 
 /**
@@ -57,7 +65,7 @@ export function parseConfig(text: string, file: string): Config {
     },
     tailnet: { socket: raw.tailnet?.socket },
     endpoints: { bazel: raw.endpoints?.bazel ?? [], nix: raw.endpoints?.nix ?? [] },
-    daemon: { logLevel: raw.daemon?.log_level ?? "info" },
+    daemon: { logLevel: raw.daemon?.log_level ?? "info", idleExitMinutes: raw.daemon?.idle_exit_minutes ?? 0 },
   };
 }
 

@@ -60,6 +60,7 @@ export function buildStatus(input: StatusInput): StatusReport {
     rejections: [...input.bazel.rejections, ...input.nix.rejections].map(rejectionReport),
     daemon: input.daemon,
     escapes: input.escapes,
+    running: [],
   };
 }
 
@@ -78,6 +79,8 @@ function attachmentReport(attachment: Attachment, attacher: Attacher, now: Clock
   if (attachment.state === "unattached") {
     return {
       ...proved,
+      since: null,
+      path: null,
       state: "unattached",
       endpoint: null,
       source: null,
@@ -93,6 +96,8 @@ function attachmentReport(attachment: Attachment, attacher: Attacher, now: Clock
   const { candidate } = attachment;
   return {
     ...proved,
+    since: null,
+    path: null,
     state: "attached",
     endpoint: candidate.endpoint.url,
     source: candidate.source.name,
@@ -120,6 +125,10 @@ function candidateReport(track: Track, attachment: Attachment): CandidateReport 
     next: failed?.next ?? null,
     latencyMs: track.latencyMs === undefined ? null : tenths(track.latencyMs),
     attached: attachment.state === "attached" && attachment.candidate.endpoint.url === candidate.endpoint.url,
+    standby: false,
+    why: null,
+    since: null,
+    provedAt: track.proof?.at.toISOString() ?? null,
   };
 }
 

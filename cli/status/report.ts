@@ -56,6 +56,7 @@ async function statusWithoutDaemon(paths: Paths, profile: string, absence: Absen
     rejections: [],
     daemon: null,
     escapes: await escapes(paths),
+    running: [],
   };
 }
 
@@ -103,6 +104,8 @@ async function published(paths: Paths, profile: string, kind: Tool, { now, absen
 
 const unknown = {
   state: "unattached",
+  since: null,
+  path: null,
   endpoint: null,
   source: null,
   node: null,
