@@ -147,12 +147,24 @@ export interface StatusReport {
   readonly running: readonly RunningReport[];
 }
 
-/** GET /v1/hello */
+/**
+ * GET /v1/hello. With POST /v1/stop it is the part of the protocol that never changes: every version answers
+ * both, whatever else it speaks, so that one can always take over from another.
+ */
 export interface Hello {
   readonly api: number;
   readonly pid: number;
   readonly version: string;
   readonly startedAt: string;
+  /** The daemon's script: where the flywheel lies that it belongs to. */
+  readonly entry: string;
+  /** A service unit, or a flywheel that needed it. */
+  readonly startedBy: "flywheel" | "service";
+}
+
+/** POST /v1/stop. `pid`: only the daemon that has it is meant, not one that took its place meanwhile. */
+export interface StopRequest {
+  readonly pid?: number;
 }
 
 /** POST /v1/attach */

@@ -45,7 +45,7 @@ export async function run(
       return 0;
     }
     const stopped = Promise.withResolvers<string>();
-    const service = new Service({ paths, env, log, faults, onStop: () => stopped.resolve("asked to stop") });
+    const service = new Service({ paths, env, log, faults, startedBy: "flywheel", onStop: () => stopped.resolve("asked to stop") });
     log.level = service.logLevel;
     const server = await serve(socketPath(paths), service);
     // Before it says that it runs: whoever hears that may already send it a signal.

@@ -44,6 +44,7 @@ export interface ServiceOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
   readonly faults: Faults;
+  readonly startedBy: Hello["startedBy"];
   /** Somebody asked the daemon to stop. */
   readonly onStop: () => void;
 }
@@ -94,6 +95,16 @@ export class Service implements ApiHandlers {
     return this.#config.daemon.logLevel;
   }
 
+  /** Minutes without use after which the daemon ends; 0: never. */
+  get idleExitMinutes(): number {
+    return this.#config.daemon.idleExitMinutes;
+  }
+
+  /** Whether a guarded command runs: the daemon then stays, however idle it is. */
+  get busy(): boolean {
+    return false;
+  }
+
   /** Begins to look and to keep; returns at once. */
   begin(): void {
     this.#publisher.withdrawAll();
@@ -118,7 +129,8 @@ export class Service implements ApiHandlers {
   }
 
   hello(): Hello {
-    return { api: apiVersion, pid: process.pid, version, startedAt: this.#startedAt };
+    const { startedBy } = this.#options;
+    return { api: apiVersion, pid: process.pid, version, startedAt: this.#startedAt, entry: process.argv[1] ?? "", startedBy };
   }
 
   status(profile: string): StatusReport {
