@@ -79,8 +79,10 @@ export type PublishedResult = { ok: true; published: Published } | { ok: false; 
 /** Parses the file's text, trusting nothing in it. */
 export function parsePublished(text: string): PublishedResult {
   if (text.length > largestPublished) return { ok: false, fault: "the file is too long" };
-  if (!text.endsWith("\n")) return { ok: false, fault: "the file is cut off" };
-  const [version, ...lines] = text.slice(0, -1).split("\n");
+  // sh's read drops every NUL: so that both read one text, this does too.
+  const read = text.replaceAll("\0", "");
+  if (!read.endsWith("\n")) return { ok: false, fault: "the file is cut off" };
+  const [version, ...lines] = read.slice(0, -1).split("\n");
   if (version !== publishedVersion) return { ok: false, fault: "the format's version is not known" };
   const values = new Map<string, string>();
   const aliases: string[] = [];

@@ -22,7 +22,7 @@ import {
 import { silentEventFlags } from "../contract/bazel/injection.ts";
 import { envFileName } from "../contract/env-file.ts";
 import { manifestName } from "../contract/manifest.ts";
-import { lease, mostAliases, publishedVersion } from "../contract/published.ts";
+import { largestPublished, lease, mostAliases, publishedVersion } from "../contract/published.ts";
 import { planVersion } from "./plan.ts";
 
 /** The file that marks a directory as a shim's own: the whole directory is taken off the tool's PATH. */
@@ -54,9 +54,20 @@ const publishedKeys = [
   ["reason", "_gf_reason"],
 ] as const;
 
+/**
+ * sh counts characters where largestPublished counts bytes; only a reason's may have more than one, up to four:
+ * so what has no more characters than these has no more bytes than that.
+ */
+const longestReason = 256;
+const mostCharacters = largestPublished - 3 * longestReason - publishedVersion.length - 1;
+
 const lower = "abcdefghijklmnopqrstuvwxyz";
 const digit = "0123456789";
 const urlCharacters = `${lower}ABCDEFGHIJKLMNOPQRSTUVWXYZ${digit}.:/_~[]-`;
+
+/** 0 to 255 without a zero in front, as `case` patterns. */
+const octet = ((one: string, most: string, five: string) =>
+  `[${digit}] | [${one}][${digit}] | 1[${digit}][${digit}] | 2[${most}][${digit}] | 25[${five}]`)("123456789", "01234", "012345");
 
 /** A `case` pattern that matches any of the words, literally. */
 function anyOf(words: Iterable<string>): string {
@@ -333,31 +344,110 @@ case $_gf_profile in
 -* | *${not(`${lower}${digit}-`)}* | ?????????????????????????????????*) _gf_slow "$@" ;;
 esac
 
+# The endpoint grammar (contract/endpoint.ts), canonical spellings only: what passes here passes there, unchanged.
+_gf_valid() {
+  if [ \${#1} -gt 512 ]; then return 1; fi
+  case $1 in
+  *${not(urlCharacters)}* | grpc://*/* | grpcs://*/*) return 1 ;;
+  grpc://?* | grpcs://?* | http://?* | https://?*) ;;
+  *) return 1 ;;
+  esac
+  _gf_part=\${1#*://}
+  _gf_host=\${_gf_part%%/*}
+  case \${_gf_part#"$_gf_host"} in
+  */ | *//* | */./* | */../* | */. | */.. | *[][]*) return 1 ;;
+  esac
+  _gf_port=80
+  case $_gf_host in
+  \\[*\\]) ;;
+  \\[*\\]:*) _gf_port=\${_gf_host##*:} _gf_host=\${_gf_host%:*} ;;
+  *:*) _gf_port=\${_gf_host#*:} _gf_host=\${_gf_host%%:*} ;;
+  esac
+  case $_gf_port in
+  '' | *[!${digit}]* | 0* | ??????*) return 1 ;;
+  esac
+  if [ "$_gf_port" -gt 65535 ]; then return 1; fi
+  _gf_left=0
+  case $_gf_host in
+  \\[*)
+    _gf_host=\${_gf_host#?} _gf_host=\${_gf_host%?}
+    # Groups of up to four digits; what \`::\` stands for is longer than any other run of zeros.
+    case :$_gf_host: in
+    *[!:${digit}abcdef]* | *[!:][!:][!:][!:][!:]* | *:0[!:]* | *:0:0:*) return 1 ;;
+    esac
+    case $_gf_host in
+    '' | *:::* | *::*::* | :[!:]* | *[!:]: | 0::* | *:0::* | *::0 | *::0:*) return 1 ;;
+    esac
+    _gf_part=$_gf_host:
+    while [ -n "$_gf_part" ]; do
+      if [ -n "\${_gf_part%%:*}" ]; then _gf_left=$((_gf_left + 1)); fi
+      _gf_part=\${_gf_part#*:}
+    done
+    case $_gf_host:$_gf_left in
+    *::*:[0123456]) ;;
+    *::*) return 1 ;;
+    *:8) ;;
+    *) return 1 ;;
+    esac
+    ;;
+  *)
+    case $_gf_host in
+    '' | *${not(`${lower}${digit}._-`)}* | .* | *. | *..* | -* | *- | *.-* | *-.*) return 1 ;;
+    esac
+    if [ \${#_gf_host} -gt 253 ]; then return 1; fi
+    _gf_part=$_gf_host.
+    while [ -n "$_gf_part" ]; do
+      if [ \${#_gf_part} -gt 64 ]; then
+        _gf_long=\${_gf_part%%.*}
+        if [ \${#_gf_long} -gt 63 ]; then return 1; fi
+      fi
+      case \${_gf_part%%.*} in
+      ${octet}) _gf_left=$((_gf_left + 1)) ;;
+      *) _gf_left=$((_gf_left + 10)) ;;
+      esac
+      _gf_part=\${_gf_part#*.}
+    done
+    # A host that ends in a number is four of them, or none of ours.
+    case \${_gf_host##*.} in
+    0x*) return 1 ;;
+    *[!${digit}]*) ;;
+    *) if [ $_gf_left -ne 4 ]; then return 1; fi ;;
+    esac
+    ;;
+  esac
+}
+
 # The published attachment (contract/published.ts), every directory on the way and the file the user's own.
 _gf_file=$_gf_runtime/attachment/$_gf_profile/bazel
 for _gf_dir in "$_gf_runtime" "$_gf_runtime/attachment" "$_gf_runtime/attachment/$_gf_profile" "$_gf_file"; do
   if [ ! -O "$_gf_dir" ] || [ -h "$_gf_dir" ]; then _gf_slow "$@"; fi
 done
 if [ ! -f "$_gf_file" ] || [ ! -r "$_gf_file" ]; then _gf_slow "$@"; fi
-${publishedKeys.map(([, variable]) => `${variable}=`).join(" ")} _gf_aliases= _gf_bad= _gf_count=0
+${publishedKeys.map(([, variable]) => `${variable}=`).join(" ")} _gf_aliases= _gf_bad= _gf_count=0 _gf_size=0
 # Nothing is run in here: standard input is the file.
 {
   IFS= read -r _gf_word || _gf_word=
   if [ "$_gf_word" != '${publishedVersion}' ]; then _gf_bad=1; fi
   while IFS= read -r _gf_word; do
+    _gf_size=$((_gf_size + \${#_gf_word} + 1))
     _gf_value=\${_gf_word#* }
     case $_gf_word in
 ${publishedKeys.map(([key, variable]) => `    '${key} '?*) if [ -n "$${variable}" ]; then _gf_bad=1; fi; ${variable}=$_gf_value ;;`).join("\n")}
-    'alias '?*) _gf_aliases="$_gf_aliases $_gf_value " _gf_count=$((_gf_count + 1)) ;;
+    'alias '?*)
+      _gf_valid "$_gf_value" || _gf_bad=1
+      _gf_aliases="$_gf_aliases $_gf_value " _gf_count=$((_gf_count + 1))
+      ;;
     *) _gf_bad=1 ;;
     esac
-    if [ $_gf_count -gt ${mostAliases} ] || [ -n "$_gf_bad" ]; then
+    if [ $_gf_count -gt ${mostAliases} ] || [ $_gf_size -gt ${mostCharacters} ] || [ -n "$_gf_bad" ]; then
       _gf_bad=1
       break
     fi
   done
+  # What follows the last newline: the file is cut off.
+  if [ -n "$_gf_word" ]; then _gf_bad=1; fi
 } <"$_gf_file"
-if [ -n "$_gf_bad" ] || [ -z "$_gf_reason" ] || [ "$_gf_kind:$_gf_who" != "bazel:$_gf_profile" ]; then _gf_slow "$@"; fi
+if [ \${#_gf_reason} -gt ${longestReason} ] || [ -n "$_gf_bad" ] || [ -z "$_gf_reason" ] || [ "$_gf_kind:$_gf_who" != "bazel:$_gf_profile" ]; then _gf_slow "$@"; fi
 case $_gf_is:$_gf_mode:$_gf_slowly:$_gf_may in
 shared-cache-backed:shared-cache-backed:false:true | shared-cache-backed:shared-cache-backed:false:false) ;;
 local-proof:shared-cache-backed:false:true | local-proof:shared-cache-backed:false:false)
@@ -370,12 +460,7 @@ local-proof:shared-cache-backed:false:true | local-proof:shared-cache-backed:fal
 *) _gf_slow "$@" ;;
 esac
 case \${GF_FLYWHEEL_PROFILE_STATE-} in '' | "$_gf_is") ;; *) _gf_slow "$@" ;; esac
-case $_gf_endpoint in
-*${not(urlCharacters)}*) _gf_slow "$@" ;;
-grpc://?* | grpcs://?* | http://?* | https://?*) ;;
-*) _gf_slow "$@" ;;
-esac
-if [ \${#_gf_endpoint} -gt 512 ]; then _gf_slow "$@"; fi
+_gf_valid "$_gf_endpoint" || _gf_slow "$@"
 case \${BAZEL_REMOTE_CACHE-} in
 '' | "$_gf_endpoint") ;;
 *${not(urlCharacters)}*) _gf_slow "$@" ;;
