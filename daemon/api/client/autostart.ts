@@ -1,14 +1,15 @@
 /** Starting the daemon where none runs, and learning what became of it. */
 import { spawn } from "node:child_process";
-import { closeSync, type FSWatcher, fstatSync, openSync, readSync, watch } from "node:fs";
+import { closeSync, constants, type FSWatcher, fstatSync, openSync, readSync, watch } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { Hello, StartResult } from "../../../contract/api.ts";
+import { apiVersion, type Hello, type StartResult } from "../../../contract/api.ts";
 import { FlywheelError } from "../../../contract/errors.ts";
 import { logPath, type Paths } from "../../../contract/paths.ts";
 import { printable } from "../../../contract/text.ts";
 import { version } from "../../../contract/version.ts";
 import { recordedPid } from "./absence.ts";
 import { DaemonClient } from "./connection.ts";
+import { withoutWaiting } from "./bounded.ts";
 import { reasonOf } from "./directory.ts";
 import { describeHello, nextOf, skewOf } from "./skew.ts";
 
@@ -31,6 +32,9 @@ export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 
 /** Bundled, all of dist/lib is one directory; in the source tree the daemon's script lies two levels up. */
 export const ownEntry = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../../main.ts" : "./flywheeld.js", import.meta.url));
+
+/** What points a service unit at this install. */
+const renew = "flywheel service install";
 
 /** How often an older daemon is asked to give way, and how long each time it may take: milliseconds. It ends within 2 s (daemon/run.ts). */
 const handOver = { tries: 3, patience: 3_000 } as const;
@@ -59,6 +63,10 @@ export async function ensureDaemon(paths: Paths, options: StartOptions = {}): Pr
       case "too-new":
         return failure("protocol", `the running daemon is ${describeHello(hello)}, too new for this flywheel ${version}`, nextOf(hello));
       case "older":
+        // A service unit of another install would only start the same one again: it serves, unless it cannot be understood.
+        if (hello.startedBy === "service" && hello.entry !== (options.entry ?? ownEntry)) {
+          return hello.api === apiVersion ? { result: "already-running", pid: hello.pid } : failure("protocol", stayed(hello), renew);
+        }
         older = hello;
         if (attempt < handOver.tries) await giveWay(client, paths, hello);
     }
@@ -202,7 +210,7 @@ function died(paths: Paths, exitCode: number | null): string {
 /** What the log ends with, from its last 4 KiB. */
 function lastLogLine(paths: Paths): string | undefined {
   try {
-    const opened = openSync(logPath(paths), "r");
+    const opened = openSync(logPath(paths), constants.O_RDONLY | withoutWaiting);
     try {
       const buffer = Buffer.alloc(4096);
       const from = Math.max(0, fstatSync(opened).size - buffer.length);
