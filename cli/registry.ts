@@ -16,6 +16,7 @@ export const registry: Readonly<Record<string, Load>> = {
   exec: () => import("./commands/exec.ts"),
   compat: () => import("./commands/compat.ts"),
   explain: () => import("./commands/explain.ts"),
+  service: () => import("./commands/service.ts"),
   shim: () => import("./commands/shim.ts"),
   logs: () => import("./commands/logs.ts"),
   history: () => import("./commands/history.ts"),
