@@ -16,7 +16,7 @@ const origin = {
 function contender(host: string, from: keyof typeof origin, rest: Partial<Contender> & { scheme?: "grpc" | "http" } = {}): Contender {
   const { scheme = "grpc", ...known } = rest;
   const candidate: Candidate = { endpoint: endpointOf({ kind: "bazel", scheme, host, port: 9092 }), source: origin[from], aliases: [] };
-  return { candidate, health: "healthy", latencyMs: 10, ...known };
+  return { candidate, health: "healthy", latencyMs: 10, recovering: undefined, ...known };
 }
 
 const url = (one: Contender | undefined): string | undefined => one?.candidate.endpoint.url;
