@@ -18,6 +18,7 @@ export const registry: Readonly<Record<string, Load>> = {
   explain: () => import("./commands/explain.ts"),
   service: () => import("./commands/service.ts"),
   shim: () => import("./commands/shim.ts"),
+  doctor: () => import("./commands/doctor.ts"),
   logs: () => import("./commands/logs.ts"),
   history: () => import("./commands/history.ts"),
   version: () => import("./commands/version.ts"),
