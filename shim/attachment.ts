@@ -87,7 +87,7 @@ function withoutDaemon(error: unknown, patience: Patience, paths: Paths): Standi
 
 async function statusOf(paths: Paths, client: DaemonClient, profile: string, patience: Patience): Promise<StatusReport> {
   if (patience === "guard") await started(paths);
-  const status = await client.status(profile);
+  const status = await asked(client, profile, patience);
   if (patience === "look" || status.bazel.state === "attached" || !status.bazel.unsettled) return status;
   let last = status;
   for await (const report of client.watch(profile, AbortSignal.timeout(longestWait))) {
@@ -95,6 +95,14 @@ async function statusOf(paths: Paths, client: DaemonClient, profile: string, pat
     if (report.bazel.state === "attached" || !report.bazel.unsettled) break;
   }
   return last;
+}
+
+/** A cache that was there within the last lease may be back already, before the daemon's next look: then it is asked first. */
+async function asked(client: DaemonClient, profile: string, patience: Patience): Promise<StatusReport> {
+  const status = await client.status(profile);
+  const { state, unsettled, proofAgeS } = status.bazel;
+  const lostLately = state === "unattached" && !unsettled && !status.detached && (proofAgeS ?? Number.POSITIVE_INFINITY) <= lease.span;
+  return lostLately && patience !== "look" ? client.verify(profile) : status;
 }
 
 async function started(paths: Paths): Promise<void> {

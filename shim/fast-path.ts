@@ -23,6 +23,7 @@ import { silentEventFlags } from "../contract/bazel/injection.ts";
 import { envFileName } from "../contract/env-file.ts";
 import { manifestName } from "../contract/manifest.ts";
 import { largestPublished, lease, mostAliases, publishedVersion } from "../contract/published.ts";
+import { runningDirectory, runningVersion } from "../contract/running.ts";
 import { planVersion } from "./plan.ts";
 
 /** The file that marks a directory as a shim's own: the whole directory is taken off the tool's PATH. */
@@ -59,6 +60,8 @@ const publishedKeys = [
  * so what has no more characters than these has no more bytes than that.
  */
 const longestReason = 256;
+/** Of the directory that a mark names: as long as any path may be. */
+const longestMarked = 4096;
 const mostCharacters = largestPublished - 3 * longestReason - publishedVersion.length - 1;
 
 const lower = "abcdefghijklmnopqrstuvwxyz";
@@ -167,7 +170,7 @@ ${anyOf(commandsThat((commandClass) => commandClass !== "heavy"))}) _gf_run "$@"
 esac
 
 # The command: startup options come before it (option_processor.cc).
-_gf_class= _gf_value= _gf_policy= _gf_index=0
+_gf_class= _gf_value= _gf_policy= _gf_command= _gf_runtime= _gf_index=0
 for _gf_word in "$@"; do
   if [ -n "$_gf_value" ]; then
     _gf_value=
@@ -189,7 +192,60 @@ for _gf_word in "$@"; do
 done
 case $_gf_class in
 '' | pass) _gf_run "$@" ;;
+heavy) _gf_command=$_gf_word ;;
 esac
+
+# Where things are (contract/paths.ts).
+_gf_places() {
+  case \${HOME-} in
+  /*) ;;
+  *) return 1 ;;
+  esac
+  _gf_state=$HOME/.local/state/gloriousflywheel
+  _gf_runtime=$_gf_state/run
+  case \${XDG_RUNTIME_DIR-} in /*) _gf_runtime=$XDG_RUNTIME_DIR/gloriousflywheel ;; esac
+  case \${GF_RUNTIME_DIR-} in /*) _gf_runtime=$GF_RUNTIME_DIR ;; esac
+  case \${XDG_STATE_HOME-} in /*) _gf_state=$XDG_STATE_HOME/gloriousflywheel ;; esac
+  case \${GF_STATE_DIR-} in /*) _gf_state=$GF_STATE_DIR ;; esac
+  _gf_config=$HOME/.config/gloriousflywheel
+  case \${XDG_CONFIG_HOME-} in /*) _gf_config=$XDG_CONFIG_HOME/gloriousflywheel ;; esac
+  case \${GF_CONFIG_DIR-} in /*) _gf_config=$GF_CONFIG_DIR ;; esac
+}
+
+# The clock of leases: seconds, and which boot's they are.
+_gf_tick() {
+  if [ -r /proc/uptime ] && [ -r /proc/sys/kernel/random/boot_id ]; then
+    _gf_now=
+    { IFS= read -r _gf_now || [ -n "$_gf_now" ]; } </proc/uptime
+    _gf_now=\${_gf_now%%.*}
+    { IFS= read -r _gf_word || [ -n "$_gf_word" ]; } </proc/sys/kernel/random/boot_id
+    _gf_word=boot:$_gf_word
+  else
+    _gf_now=$(date +%s)
+    _gf_word=wall:none
+  fi
+}
+
+# Tells the daemon that this command runs (contract/running.ts): the tool will have this shell's pid. It may fail,
+# but never say so, wait, or end the shell: nothing but a plain file of ours is opened, and no redirection stands alone.
+_gf_mark() {
+  case $_gf_now in
+  '' | *[!${digit}]* | ?????????????*) return 0 ;;
+  esac
+  case $_gf_profile in
+  '' | -* | *${not(`${lower}${digit}-`)}* | ?????????????????????????????????*) return 0 ;;
+  esac
+  case $_gf_command in
+  '' | *${not(`${lower}ABCDEFGHIJKLMNOPQRSTUVWXYZ${digit}_-`)}*) _gf_command=unknown ;;
+  esac
+  _gf_word=\${PWD-}
+  if [ \${#_gf_command} -gt 64 ] || [ \${#_gf_word} -gt ${longestMarked} ]; then return 0; fi
+  _gf_dir=$_gf_runtime/${runningDirectory}
+  _gf_file=$_gf_dir/$$
+  if [ ! -O "$_gf_dir" ] || [ -h "$_gf_dir" ] || [ -h "$_gf_file" ]; then return 0; fi
+  if [ -e "$_gf_file" ] && [ ! -f "$_gf_file" ]; then return 0; fi
+  { printf '%s\\n' '${runningVersion}' 'tool ${name}' "command $_gf_command" "profile $_gf_profile" "started $_gf_now" "directory $_gf_word" >|"$_gf_file"; } 2>/dev/null || :
+}
 
 # Puts the flags (one a line) before argument number _gf_at and runs the tool.
 _gf_inject() {
@@ -208,6 +264,7 @@ _gf_inject() {
       _gf_index=$((_gf_index - 1))
     done
   fi
+  _gf_mark
   _gf_run "$@"
 }
 
@@ -226,6 +283,7 @@ _gf_slow() {
       '' | *[!${digit}]* | ???????*) _gf_step=bad: ;;
       esac
       ;;
+    inject:command=*) _gf_command=\${_gf_word#command=} ;;
     inject:--*) _gf_flags="$_gf_flags
 $_gf_word" ;;
     *) _gf_step=bad: ;;
@@ -234,7 +292,12 @@ $_gf_word" ;;
   case $_gf_step in
   run:) _gf_run "$@" ;;
   stop:) exit 78 ;;
-  inject:) _gf_inject "$@" ;;
+  inject:)
+    # No directory to leave word in is no reason not to run.
+    _gf_now= _gf_profile=\${GF_PROFILE:-default}
+    if _gf_places; then _gf_tick; fi
+    _gf_inject "$@"
+    ;;
   esac
   printf '%s\\n' 'flywheel: refused ${name}: the guard could not run' '  next: flywheel status' >&2
   exit 78
@@ -271,20 +334,7 @@ if [ -z "$_gf_at" ]; then
   _gf_at=$#
 fi
 
-# Where things are (contract/paths.ts).
-case \${HOME-} in
-/*) ;;
-*) _gf_slow "$@" ;;
-esac
-_gf_state=$HOME/.local/state/gloriousflywheel
-_gf_runtime=$_gf_state/run
-case \${XDG_RUNTIME_DIR-} in /*) _gf_runtime=$XDG_RUNTIME_DIR/gloriousflywheel ;; esac
-case \${GF_RUNTIME_DIR-} in /*) _gf_runtime=$GF_RUNTIME_DIR ;; esac
-case \${XDG_STATE_HOME-} in /*) _gf_state=$XDG_STATE_HOME/gloriousflywheel ;; esac
-case \${GF_STATE_DIR-} in /*) _gf_state=$GF_STATE_DIR ;; esac
-_gf_config=$HOME/.config/gloriousflywheel
-case \${XDG_CONFIG_HOME-} in /*) _gf_config=$XDG_CONFIG_HOME/gloriousflywheel ;; esac
-case \${GF_CONFIG_DIR-} in /*) _gf_config=$GF_CONFIG_DIR ;; esac
+if ! _gf_places; then _gf_slow "$@"; fi
 
 # Scope. The repository's root is the nearest directory with a manifest or a .git; the kernel resolves the dots.
 _gf_up=. _gf_root=\${PWD-} _gf_manifest=
@@ -473,16 +523,7 @@ case \${BAZEL_REMOTE_CACHE-} in
 esac
 
 # The lease, by the boot clock.
-if [ -r /proc/uptime ] && [ -r /proc/sys/kernel/random/boot_id ]; then
-  _gf_now=
-  { IFS= read -r _gf_now || [ -n "$_gf_now" ]; } </proc/uptime
-  _gf_now=\${_gf_now%%.*}
-  { IFS= read -r _gf_word || [ -n "$_gf_word" ]; } </proc/sys/kernel/random/boot_id
-  _gf_word=boot:$_gf_word
-else
-  _gf_now=$(date +%s)
-  _gf_word=wall:none
-fi
+_gf_tick
 if [ "$_gf_clock:$_gf_boot" != "$_gf_word" ]; then _gf_slow "$@"; fi
 for _gf_word in "$_gf_verified" "$_gf_until" "$_gf_now" "$_gf_pid"; do
   case $_gf_word in

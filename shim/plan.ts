@@ -8,7 +8,7 @@ export type Plan =
   /** The tool runs as it was called. */
   | { readonly kind: "run" }
   /** The flags go before argument number `at`, counted from the first word after the tool's name. */
-  | { readonly kind: "inject"; readonly at: number; readonly flags: readonly string[] }
+  | { readonly kind: "inject"; readonly command: string; readonly at: number; readonly flags: readonly string[] }
   /** Refused: sh exits 78; what to say has been said on stderr. */
   | { readonly kind: "stop" };
 
@@ -22,7 +22,9 @@ export function planText(plan: Plan): string {
     case "inject": {
       const odd = plan.flags.find((flag) => !/^--[^\s]+$/.test(flag));
       if (odd !== undefined) throw new TypeError("a flag that sh could not carry");
-      return `${planVersion}\ninject=${plan.at}\n${plan.flags.join("\n")}\n`;
+      // For the mark of the running command, where it is a name at all: sh may not have found it.
+      const command = /^[A-Za-z0-9_-]{1,64}$/.test(plan.command) ? [`command=${plan.command}`] : [];
+      return `${[planVersion, `inject=${plan.at}`, ...command, ...plan.flags].join("\n")}\n`;
     }
   }
 }
