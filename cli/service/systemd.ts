@@ -1,4 +1,5 @@
 /** systemd's user units: text, from an installation. Pure. */
+import { FlywheelError } from "../../contract/errors.ts";
 import type { Installation } from "./install.ts";
 
 export const unitNames = { socket: "gloriousflywheel.socket", service: "gloriousflywheel.service" } as const;
@@ -13,6 +14,7 @@ Description=GloriousFlywheel companion: the daemon's socket
 ListenStream=${path}
 SocketMode=0600
 DirectoryMode=0700
+RemoveOnStop=yes
 
 [Install]
 WantedBy=sockets.target
@@ -23,10 +25,19 @@ WantedBy=sockets.target
  * No Type=notify, since Node has no datagram sockets of the Unix family; none is needed, since whoever asks waits in
  * the socket's queue. Only hardening that a user manager can do without privileges and without a user namespace; no
  * MemoryDenyWriteExecute, since V8 compiles. An exit of 1 is a start that failed: whoever asked was told why, and the
- * next question tries again. 203: the program is not there any more.
+ * next question tries again. 203: the program is not there any more. After a crash whoever asks waits for RestartSec,
+ * less than a question's patience; what crashes on and on hits the limit, the socket goes, and flywheel starts its daemon
+ * itself.
+ * @throws FlywheelError `usage` where systemd would not run the program for its name
  */
 export function serviceUnit({ command, environment, xdgRuntime }: Installation): string {
   const [program, ...args] = command;
+  // string_is_safe() of systemd's basic/string-util.c.
+  if (/["'\\]/.test(program)) {
+    throw new FlywheelError("usage", `systemd runs no program with a quote or a backslash in its path: ${program}`, {
+      next: "install flywheel, or its node, in another directory",
+    });
+  }
   const variables = Object.entries(environment).map(([name, value]) => {
     const below = xdgRuntime !== undefined && name === "GF_RUNTIME_DIR";
     const text = below ? `%t${specifiers(value.slice(xdgRuntime.length))}` : specifiers(value);
@@ -36,7 +47,8 @@ export function serviceUnit({ command, environment, xdgRuntime }: Installation):
 Description=GloriousFlywheel companion: the daemon
 Requires=${unitNames.socket}
 After=${unitNames.socket}
-StartLimitIntervalSec=0
+StartLimitIntervalSec=60
+StartLimitBurst=30
 
 [Service]
 Type=exec
@@ -45,7 +57,7 @@ ${variables.join("\n")}
 UnsetEnvironment=NODE_OPTIONS NODE_PATH NODE_EXTRA_CA_CERTS http_proxy https_proxy HTTP_PROXY HTTPS_PROXY grpc_proxy all_proxy ALL_PROXY
 UMask=0077
 Restart=on-failure
-RestartSec=5
+RestartSec=1
 RestartPreventExitStatus=1 203
 TimeoutStopSec=5
 NoNewPrivileges=yes

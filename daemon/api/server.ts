@@ -42,8 +42,8 @@ const timing = {
   look: 5_000,
   /** At the end: what an answer on its way out gets. Below what the daemon's end may take (daemon/run.ts). */
   drain: 1_500,
-  /** A daemon that cannot start tells so to whoever waits already, until nobody has asked for so long. */
-  regret: 250,
+  /** How long a daemon that cannot start waits for the questions of those who are connected already. */
+  regret: 1_000,
 } as const;
 
 /** sun_path of macOS, the shorter of the two, without its last NUL: bytes. */
@@ -122,14 +122,21 @@ export async function serve(place: SocketPlace, handlers: ApiHandlers): Promise<
 /**
  * Tells whoever waits on a handed socket why there is no daemon: without an answer they would wait in vain.
  * @param error what the start failed with
- * @returns once nobody has asked for a moment; the socket stays its manager's
+ * @returns once they have their answers, so that the next question finds what was mended meanwhile; the socket stays its manager's
  */
 export async function regret(handed: number, error: unknown): Promise<void> {
   const server = makeServer(() => {});
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, timing.regret);
+  let open = 0;
+  server.on("connection", (connection) => {
+    open += 1;
+    connection.once("close", () => {
+      open -= 1;
+      if (open === 0) resolve();
+    });
+  });
   server.on("request", (_request, response) => {
-    timer.refresh();
     response.setHeader(apiVersionHeader, String(apiVersion));
     response.on("error", () => response.destroy());
     const { status, fault } = faultOf(error);
@@ -137,6 +144,7 @@ export async function regret(handed: number, error: unknown): Promise<void> {
   });
   server.listen({ fd: handed });
   await promise;
+  clearTimeout(timer);
   server.close();
   server.closeAllConnections();
 }
