@@ -147,7 +147,7 @@ describe("a real systemd --user", { timeout: 60_000 }, () => {
   test("an older install's service: it is used and said, never fought over; `service install` moves it here", async ({ skip }) => {
     needed(skip);
     const old = join(manager.dir, "home", "old a b%h$HOME");
-    const installed = await manager.run(installVersion(old, "0.0.9"), ["service", "install", "--yes"]);
+    const installed = await manager.run(await installVersion(old, "0.0.9"), ["service", "install", "--yes"]);
     expect(installed.exitCode, installed.stderr).toBe(0);
     const first = await hello();
     expect(first).toMatchObject({ startedBy: "service", version: "0.0.9", entry: join(old, "dist/lib/flywheeld.js") });
