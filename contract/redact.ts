@@ -8,7 +8,7 @@ import { isAddress, isLoopback } from "./endpoint.ts";
 export interface Known {
   /** This machine's own host name. */
   readonly hostNames: readonly string[];
-  /** Login names. */
+  /** Login names of whoever this is. */
   readonly users: readonly string[];
   /** Directories by what stands for them: `["<state>", "/home/ann/.local/state/gloriousflywheel"]`. */
   readonly directories: readonly (readonly [placeholder: string, path: string])[];
@@ -252,17 +252,15 @@ export class Redactor {
     return this.#took(counted, this.#placeholder(kind, name));
   }
 
-  /** The user of this machine is `user`; everything else is numbered by its first appearance. */
+  /** This machine's user is `user`, by any name; everything else is numbered by its first appearance. */
   #placeholder(kind: string, name: string): string {
+    if (kind === "user" && this.#known.users.some((user) => user.toLowerCase() === name)) return "user";
     const key = `${kind} ${name}`;
     const known = this.#placeholders.get(key);
     if (known !== undefined) return known;
-    let placeholder = "user";
-    if (kind !== "user" || name !== this.#known.users[0]?.toLowerCase()) {
-      const next = (this.#counters.get(kind) ?? 0) + 1;
-      this.#counters.set(kind, next);
-      placeholder = `${kind}-${next}`;
-    }
+    const next = (this.#counters.get(kind) ?? 0) + 1;
+    this.#counters.set(kind, next);
+    const placeholder = `${kind}-${next}`;
     this.#placeholders.set(key, placeholder);
     return placeholder;
   }
