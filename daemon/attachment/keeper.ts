@@ -206,12 +206,14 @@ export class Keeper {
   }
 
   async #prove(attacher: Attacher, survey: boolean): Promise<void> {
-    const { attachedCandidate } = attacher;
-    if (attachedCandidate !== undefined) this.#options.ping(attachedCandidate);
+    const before = attacher.attachedCandidate;
+    if (before !== undefined) this.#options.ping(before);
     await attacher.prove();
-    // Unattached, or failing, it has asked all of them by now.
-    const unchanged = attachedCandidate !== undefined && attacher.attachedCandidate?.endpoint.url === attachedCandidate.endpoint.url;
-    if (survey && unchanged) await attacher.survey();
+    const after = attacher.attachedCandidate;
+    const same = before !== undefined && after?.endpoint.url === before.endpoint.url;
+    if (after !== undefined && !same) this.#options.ping(after);
+    // Where it is another one, or was none, all of them have been asked by now.
+    if (survey && same) await attacher.survey();
   }
 
   /** What the timer does: a profile that lacks an attachment looks for candidates anew, since whois and the like may have changed. */
