@@ -19,7 +19,9 @@ export default defineCommand({
     if (output.format === "json") output.json({ stopped: stopped !== undefined });
     else output.line(stopped === undefined ? "no daemon was running" : "the daemon stops");
     if (stopped === "service" && output.format === "human") {
-      output.notice("its service starts it again when it is next asked; to keep it down: systemctl --user stop gloriousflywheel.socket");
+      // A launchd agent that ended well stays down until the next login (cli/service/launchd.ts).
+      if (process.platform === "linux")
+        output.notice("its service starts it again when it is next asked; to keep it down: systemctl --user stop gloriousflywheel.socket");
       output.notice("to have no service any more: flywheel service uninstall");
     }
     return Exit.ok;

@@ -4,6 +4,15 @@ import type { Installation } from "./install.ts";
 
 export const unitNames = { socket: "gloriousflywheel.socket", service: "gloriousflywheel.service" } as const;
 
+/**
+ * What a session's environment may hold that would change which caches the daemon reaches, or whom it believes: a
+ * daemon that flywheel starts is not told of them either.
+ */
+const foreign = [
+  ...["NODE_OPTIONS", "NODE_PATH", "NODE_EXTRA_CA_CERTS", "NODE_TLS_REJECT_UNAUTHORIZED", "SSL_CERT_FILE", "SSL_CERT_DIR"],
+  ...["http_proxy", "https_proxy", "grpc_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"],
+] as const;
+
 /** systemd listens, and starts the daemon for whoever asks first. */
 export function socketUnit({ socket, xdgRuntime }: Installation): string {
   const path = xdgRuntime === undefined ? specifiers(socket) : `%t${specifiers(socket.slice(xdgRuntime.length))}`;
@@ -54,7 +63,7 @@ StartLimitBurst=30
 Type=exec
 ExecStart=${[quoted(specifiers(program)), ...args.map((word) => quoted(specifiers(word).replaceAll("$", "$$$$")))].join(" ")}
 ${variables.join("\n")}
-UnsetEnvironment=NODE_OPTIONS NODE_PATH NODE_EXTRA_CA_CERTS http_proxy https_proxy HTTP_PROXY HTTPS_PROXY grpc_proxy all_proxy ALL_PROXY
+UnsetEnvironment=${foreign.join(" ")}
 UMask=0077
 Restart=on-failure
 RestartSec=1
