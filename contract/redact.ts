@@ -37,9 +37,11 @@ const removed = "<removed>";
  * without them nothing would make sense.
  */
 const everyday = new Set(
-  `admin attached bazel bazelisk bazel-cache build builder cache ci container daemon debian default desktop dev docker error fedora
-  flywheel home host laptop linux localhost machine macbook main mac nix nix-cache nixos node none nobody null peer proxy root
-  runner server service state tailscale test true ubuntu user users vm work workspace`
+  `admin attached attachment bazel bazel-cache bazelisk build builder cache candidate ci cluster command config container daemon debian
+  default degraded derp desktop detached dev direct docker down endpoint env error escape false fedora flywheel grpc grpcs guard
+  health healthy home host http https info laptop linux localhost log mac macbook machine main mode name nix nix-cache nixos node
+  nobody none null operator peer pid profile proxy reason refusal relay root runner running server service source state status
+  tailnet tailscale test true tun ubuntu unattached unknown user users version warn work workspace`
     .split(/\s+/)
     .filter((word) => word !== ""),
 );
@@ -60,9 +62,13 @@ const hostEndings =
   "ts\\.net|local|internal|intranet|lan|corp|home\\.arpa|example|test|invalid|localdomain|com|net|org|io|dev|cloud|app|ai|co|eu|de|uk|fr|ch|nl|us|ca|au|jp|info|edu|gov";
 
 /** A key of this name holds what nobody else may see. */
-const secretKey = /token|passw|secret|credential|authorization|cookie|api[-_ ]?key|private[-_ ]?key|auth[-_ ]?key|public[-_ ]?key|header/i;
+const secretKey =
+  /^auth$|token|passw|passphrase|secret|credential|authorization|cookie|api[-_ ]?key|private[-_ ]?key|auth[-_ ]?key|public[-_ ]?key|header/i;
 
-/** Each has what is kept in its first group, or none. */
+/**
+ * Each has what is kept in its first group, or none. Here and below a run of characters is bounded or begins where no other
+ * could: a hostile line costs no more than its length is worth.
+ */
 const tokenPatterns: readonly RegExp[] = [
   /-----BEGIN [A-Z ]+-----[\s\S]*?(?:-----END [A-Z ]+-----|$)/g,
   /\btskey-[A-Za-z0-9_-]+/g,
@@ -71,16 +77,16 @@ const tokenPatterns: readonly RegExp[] = [
   /\b(Bearer\s+)[A-Za-z0-9+/_.~=-]{6,}/gi,
   // In prose the words go on in small letters.
   /\b((?:Basic|Digest|Negotiate|Token)\s+)(?=[a-z]*[A-Z0-9+/=])[A-Za-z0-9+/_.~=-]{6,}/g,
-  /((?:^|[^a-z])[a-z][a-z0-9+.-]*:\/\/)[^/\s"'@]+@/gi,
+  /((?:^|[^a-z])[a-z][a-z0-9+.-]{0,15}:\/\/)[^/\s"'@]{1,512}@/gi,
   /\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?/g,
   /\b(?:gh[opsur]_|github_pat_|glpat-|gl[a-z]{2,4}t-|xox[a-z]-|sk-|npm_|pypi-|hf_|dop_v1_)[A-Za-z0-9_-]{8,}/g,
   /\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g,
   // A Nix key: <name>:<base64 of 32 or 64 bytes>.
-  /[A-Za-z0-9._-]+:[A-Za-z0-9+/]{42,88}={1,2}/g,
+  /(?<![A-Za-z0-9._-])[A-Za-z0-9._-]+:[A-Za-z0-9+/]{42,88}={1,2}/g,
 ];
 
 const secretAssignment =
-  /((?:^|[^A-Za-z0-9])["']?[A-Za-z0-9_.-]*(?:token|passw(?:or)?d|passwd|secret|credential|authorization|cookie|api[-_]?key|private[-_]?key|auth[-_]?key|public[-_]?key|header)[A-Za-z0-9_.-]*["']?\s*[:=]\s*)("(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s"',;&)}\]]+)/gi;
+  /((?:^|[^A-Za-z0-9])["']?[A-Za-z0-9_.-]{0,64}(?:token|passw(?:or)?d|passphrase|secret|credential|authorization|cookie|api[-_]?key|private[-_]?key|auth[-_]?key|public[-_]?key|header)[A-Za-z0-9_.-]{0,64}["']?\s*[:=]\s*)("(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s"',;&)}\]]+)/gi;
 
 /** One redactor for all the texts that belong together. Feed it everything to `learn` first, then `redact`. */
 export class Redactor {
@@ -102,7 +108,7 @@ export class Redactor {
   learn(text: string): void {
     for (const [, suffix] of text.matchAll(/magic_?dns_?suffix["']?\s*[:=]\s*["']([^"'\s]+)["']/gi)) this.#addTailnet(suffix ?? "");
     for (const [, name] of text.matchAll(/^\s*\[tailnet\][^[]*?^\s*name\s*=\s*["']([^"'\n]+)["']/gm)) this.#addTailnet(name ?? "");
-    for (const [, host] of text.matchAll(/\b[a-z][a-z0-9+.-]*:\/\/(?:[^/\s"'@]*@)?([A-Za-z0-9_][A-Za-z0-9._-]*)/gi)) {
+    for (const [, host] of text.matchAll(/\b[a-z][a-z0-9+.-]{0,15}:\/\/(?:[^/\s"'@]{0,512}@)?([A-Za-z0-9_][A-Za-z0-9._-]*)/gi)) {
       const name = (host ?? "").toLowerCase().replace(/\.+$/, "");
       if (name !== "" && !isAddress(name) && !isLoopback(name) && !publicHosts.has(name)) this.#addName(name, "name");
     }
@@ -141,7 +147,12 @@ export class Redactor {
     }
     if (Array.isArray(value)) return value.map((item) => this.#value(item, key));
     if (typeof value !== "object" || value === null) return value;
-    return Object.fromEntries(Object.entries(value).map(([name, item]) => [this.#text(name), this.#value(item, name)]));
+    return Object.fromEntries(Object.entries(value).map(([name, item]) => [this.#key(name), this.#value(item, name)]));
+  }
+
+  /** A plain word is a field's name, whatever else may be called so. */
+  #key(name: string): string {
+    return /^[a-z][A-Za-z]*$/.test(name) ? name : this.#text(name);
   }
 
   /** The order is the point: tokens before the names that may stand in them, longer paths before shorter, names before their parts. */
@@ -165,7 +176,7 @@ export class Redactor {
     text = this.#paths(text);
     for (const name of this.#tailnets.toSorted(longestFirst).filter((one) => one.includes("@")))
       text = this.#whole(text, name, "tailnet", "names");
-    text = text.replaceAll(/[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+/g, (email) =>
+    text = text.replaceAll(/(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+/g, (email) =>
       this.#named("email", email.toLowerCase(), "names"),
     );
     text = this.#hosts(text);

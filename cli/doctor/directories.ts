@@ -16,7 +16,8 @@ const noRoom = 1_048_576;
 
 export function checkDirectories({ paths, status }: Facts): readonly Check[] {
   const running = status.ok && status.value.daemon !== null;
-  return [configuration(paths.config), state(paths.state), runtime(paths, running), ...room(paths)];
+  const believed = [`${paths.config}/config.toml`, `${paths.config}/trust.json`, `${paths.state}/operator.json`];
+  return [configuration(paths.config), state(paths.state), ...believed.flatMap(ownFile), runtime(paths, running), ...room(paths)];
 }
 
 function configuration(path: string): Check {
@@ -29,6 +30,21 @@ function configuration(path: string): Check {
       ? ok("config-directory", `${path} is yours`)
       : warn("config-directory", `${path} cannot be written`, { reason: "`flywheel trust` can change nothing there" }))
   );
+}
+
+/** What is believed must be the user's or the administrator's, and nobody else's to change. */
+function ownFile(path: string): readonly Check[] {
+  const stats = look(path);
+  if (typeof stats === "string") return [];
+  if (stats.uid !== 0 && stats.uid !== process.geteuid?.())
+    return [fail("believed-file", `${path} belongs to another user (uid ${stats.uid})`, { next: "look through it, then chown it" })];
+  const mode = stats.mode & 0o777;
+  if ((mode & 0o022) === 0) return [];
+  return [
+    fail("believed-file", `${path} can be written by others (mode 0${mode.toString(8)})`, {
+      next: `look through it, then chmod go-w ${path}`,
+    }),
+  ];
 }
 
 function state(path: string): Check {
@@ -101,7 +117,7 @@ function room(paths: Paths): readonly Check[] {
 function unsound(id: string, path: string, stats: Stats, why: string): Check | undefined {
   if (!stats.isDirectory()) return fail(id, `${path} is no directory`, { next: `move ${path} away` });
   if (stats.uid !== process.geteuid?.())
-    return fail(id, `${path} belongs to another user (uid ${stats.uid})`, { reason: why, next: `chown it, or name another directory` });
+    return fail(id, `${path} belongs to another user (uid ${stats.uid})`, { reason: why, next: "chown it, or name another directory" });
   const mode = stats.mode & 0o777;
   if ((mode & 0o022) === 0) return undefined;
   return fail(id, `${path} can be written by others (mode 0${mode.toString(8)})`, { reason: why, next: `chmod go-w ${path}` });

@@ -3,6 +3,7 @@ import type { Health } from "../../contract/attachment.ts";
 import type { Rung, SourceName } from "../../contract/candidate.ts";
 import type { Tool } from "../../contract/endpoint.ts";
 import type { PolicyAdvice } from "../../contract/policy.ts";
+import { printable } from "../../contract/text.ts";
 
 export const doctorSchema = 1;
 
@@ -76,7 +77,14 @@ export interface DoctorReport {
 
 type Detail = Partial<Pick<Check, "since" | "reason" | "next">>;
 
-/** Makes the checks of one group. */
+/** No line of a check is longer: characters. */
+const longestText = 1000;
+
+function clean(text: string | null | undefined): string | null {
+  return text === null || text === undefined ? null : printable(text, longestText);
+}
+
+/** Makes the checks of one group; whatever they speak of, they are printable. */
 export function checksOf(group: Group): Readonly<Record<CheckState, (id: string, what: string, detail?: Detail) => Check>> {
   const make =
     (state: CheckState) =>
@@ -84,10 +92,10 @@ export function checksOf(group: Group): Readonly<Record<CheckState, (id: string,
       id,
       group,
       state,
-      what,
+      what: printable(what, longestText),
       since: detail.since ?? null,
-      reason: detail.reason ?? null,
-      next: detail.next ?? null,
+      reason: clean(detail.reason),
+      next: clean(detail.next),
     });
   return { ok: make("ok"), warn: make("warn"), fail: make("fail") };
 }

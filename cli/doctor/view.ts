@@ -34,7 +34,6 @@ function viewCheck(check: Check, ladder: Ladder | undefined, paint: Paint): stri
   const lines = wrapped(check.what, `  ${word(check.state, paint)}  `, 8);
   if (ladder !== undefined) lines.push(...viewSteps(ladder.steps));
   if (check.reason !== null) lines.push(...wrapped(check.reason, "        ", 8));
-  if (ladder?.why != null && ladder.why !== check.reason) lines.push(...wrapped(`not the one: ${ladder.why}`, "        ", 8));
   if (check.since !== null) lines.push(`        since ${localTime(check.since)}`);
   if (check.next !== null) lines.push(...wrapped(check.next, "        next: ", 14));
   return lines;

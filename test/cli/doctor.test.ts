@@ -104,6 +104,11 @@ describe("directories", () => {
     expect(said(await doctor(), "state-directory")).toBe(`fail: ${home.state} belongs to another user (uid 65534)`);
   });
 
+  test("a file that is believed, and that others may write", async () => {
+    home.write("config/trust.json", '{"v":1,"tailnets":[],"files":[],"keys":[]}', 0o666);
+    expect(said(await doctor(), "believed-file")).toBe(`fail: ${home.config}/trust.json can be written by others (mode 0666)`);
+  });
+
   test("a socket's path that is too long", async () => {
     const runtime = `${home.dir}/${"r".repeat(100)}`;
     expect(said(await doctor({ env: { GF_RUNTIME_DIR: runtime } }), "runtime-directory")).toBe(`fail: ${runtime} is too long a path`);
