@@ -65,8 +65,7 @@ export function verdictOn(challenger: Contender, held: Contender): Verdict {
   const criterion = decisive(challenger, held);
   // What stands below is no better for having recovered.
   if (criterion !== undefined && rankGap(criterion, challenger, held) > 0) return stays(criterion.words(challenger, held));
-  if (challenger.recovering !== undefined) return stays(recoveryWords(challenger.recovering));
-  if (challenger.health !== "healthy") return stays("recovering: its last proof passed, one more is wanted");
+  if (challenger.recovering !== undefined || challenger.health !== "healthy") return stays(recoveryWords(challenger));
   if (criterion !== undefined) return { takesOver: true };
   const gain = held.latencyMs - challenger.latencyMs;
   if (gain >= worthMoving.leastMs && challenger.latencyMs * worthMoving.factor <= held.latencyMs) return { takesOver: true };
@@ -94,7 +93,7 @@ const criteria: readonly Criterion[] = [
   },
   {
     rank: ({ health }) => (health === "healthy" ? 0 : 1),
-    words: () => "recovering: its last proof passed, one more is wanted",
+    words: recoveryWords,
   },
   {
     rank: ({ candidate }) => protocolRank(candidate),
@@ -130,7 +129,9 @@ function stays(why: string): Verdict {
   return { takesOver: false, why };
 }
 
-function recoveryWords({ flaps, proofsWanted, msWanted }: Recovery): string {
+function recoveryWords({ recovering }: Contender): string {
+  if (recovering === undefined) return "recovering: its last proof passed, one more is wanted";
+  const { flaps, proofsWanted, msWanted } = recovering;
   const times = flaps === 1 ? "it failed lately" : `it failed ${flaps} times lately`;
   if (msWanted > 0) return `recovering: ${times}, and must pass for another ${span(Math.ceil(msWanted / 1000))}`;
   return `recovering: ${times}, and ${proofsWanted === 1 ? "one more proof is" : `${proofsWanted} more proofs are`} wanted`;
