@@ -65,6 +65,7 @@ ExecStart=${[quoted(specifiers(program)), ...args.map((word) => quoted(specifier
 ${variables.join("\n")}
 UnsetEnvironment=${foreign.join(" ")}
 UMask=0077
+WorkingDirectory=/
 Restart=on-failure
 RestartSec=1
 RestartPreventExitStatus=1 203

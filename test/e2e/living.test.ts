@@ -54,7 +54,7 @@ async function started(flywheel: string): Promise<number> {
 }
 
 describe("an upgrade, and two checkouts", () => {
-  test("the newer flywheel's daemon takes the older one's place; the older flywheel then uses it: no to and fro", async () => {
+  test("upgrade mismatch (Telepresence #2732): the newer flywheel's daemon takes the older one's place; the older flywheel then uses it: no to and fro", async () => {
     const first = await started(older);
     expect(await hello()).toMatchObject({ version: "0.0.9", startedBy: "flywheel", entry: join(dir, "older/dist/lib/flywheeld.js") });
     const second = await started(built.flywheel);
@@ -148,7 +148,7 @@ describe("an upgrade, and two checkouts", () => {
 });
 
 describe("what a crash leaves behind", () => {
-  test("existing socket file taken for a live daemon: it is tried, not looked at", async () => {
+  test("existing socket file taken for a live daemon (BuildBuddy): it is tried, not looked at", async () => {
     const first = await started(built.flywheel);
     process.kill(first, "SIGKILL");
     await gone(first);
@@ -157,7 +157,7 @@ describe("what a crash leaves behind", () => {
     expect(await started(built.flywheel)).not.toBe(first);
   });
 
-  test("a pid that belongs to someone else: nobody signals it, and nobody is told to", async () => {
+  test("a pid that belongs to someone else (Turborepo #5829): nobody signals it, and nobody is told to", async () => {
     const bystander = spawn("sleep", ["600"], { stdio: "ignore" });
     const ended = once(bystander, "exit");
     try {

@@ -7,9 +7,9 @@ import { FlywheelError } from "../../../contract/errors.ts";
 import { logPath, type Paths } from "../../../contract/paths.ts";
 import { printable } from "../../../contract/text.ts";
 import { version } from "../../../contract/version.ts";
-import { recordedPid } from "./absence.ts";
-import { DaemonClient } from "./connection.ts";
+import { howToEnd, recordedPid } from "./absence.ts";
 import { withoutWaiting } from "./bounded.ts";
+import { DaemonClient } from "./connection.ts";
 import { reasonOf } from "./directory.ts";
 import { describeHello, nextOf, skewOf } from "./skew.ts";
 
@@ -36,8 +36,8 @@ export const ownEntry = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? 
 /** What points a service unit at this install. */
 const renew = "flywheel service install";
 
-/** How often an older daemon is asked to give way, and how long each time it may take: milliseconds. It ends within 2 s (daemon/run.ts). */
-const handOver = { tries: 3, patience: 3_000 } as const;
+/** How often an older daemon is asked to give way, and how long all of that may take: milliseconds. It ends within 2 s (daemon/run.ts). */
+const handOver = { tries: 3, patience: 4_000 } as const;
 
 /**
  * Makes sure that a daemon runs that this flywheel can talk to: asks the one there is, or starts one, detached,
@@ -46,6 +46,7 @@ const handOver = { tries: 3, patience: 3_000 } as const;
  */
 export async function ensureDaemon(paths: Paths, options: StartOptions = {}): Promise<StartResult> {
   const client = new DaemonClient(paths);
+  const until = performance.now() + handOver.patience;
   let older: Hello | undefined;
   for (let attempt = 0; attempt <= handOver.tries; attempt += 1) {
     const found = await look(client);
@@ -68,14 +69,10 @@ export async function ensureDaemon(paths: Paths, options: StartOptions = {}): Pr
           return hello.api === apiVersion ? { result: "already-running", pid: hello.pid } : failure("protocol", stayed(hello), renew);
         }
         older = hello;
-        if (attempt < handOver.tries) await giveWay(client, paths, hello);
+        if (attempt < handOver.tries) await giveWay(client, paths, hello, Math.max(0, until - performance.now()));
     }
   }
-  return failure(
-    "daemon-start-failed",
-    stayed(older),
-    older?.startedBy === "service" ? "flywheel service install" : "flywheel down, then flywheel up",
-  );
+  return failure("daemon-start-failed", stayed(older), older?.startedBy === "service" ? renew : howToEnd(paths));
 }
 
 /** The daemon there is; that there is none; or why that cannot be said, which starting another one would not mend. */
@@ -94,9 +91,9 @@ async function look(client: DaemonClient): Promise<{ readonly hello: Hello } | {
  * daemon reads. What the old one published is withdrawn, so that a command that starts just then takes the slow path and
  * waits for the new one.
  */
-async function giveWay(client: DaemonClient, paths: Paths, { pid }: Hello): Promise<void> {
+async function giveWay(client: DaemonClient, paths: Paths, { pid }: Hello, patienceMs: number): Promise<void> {
   const directory = watchDirectory(paths.runtime);
-  const patience = AbortSignal.timeout(handOver.patience);
+  const patience = AbortSignal.timeout(Math.round(patienceMs));
   try {
     await client.stop({ pid });
     // A socket that a service manager made stays: then the next question waits in its queue for the next daemon.
