@@ -61,6 +61,29 @@ const publicHosts = new Set([
 const hostEndings =
   "ts\\.net|local|internal|intranet|lan|corp|home\\.arpa|example|test|invalid|localdomain|com|net|org|io|dev|cloud|app|ai|co|eu|de|uk|fr|ch|nl|us|ca|au|jp|info|edu|gov";
 
+const fileEndings = new Set([
+  "bazel",
+  "bazelrc",
+  "cjs",
+  "conf",
+  "gz",
+  "js",
+  "json",
+  "jsonl",
+  "lock",
+  "log",
+  "md",
+  "mjs",
+  "nix",
+  "rc",
+  "sh",
+  "sock",
+  "socket",
+  "toml",
+  "ts",
+  "txt",
+]);
+
 /** A key of this name holds what nobody else may see. */
 const secretKey =
   /^auth$|token|passw|passphrase|secret|credential|authorization|cookie|api[-_ ]?key|private[-_ ]?key|auth[-_ ]?key|public[-_ ]?key|header/i;
@@ -108,6 +131,11 @@ export class Redactor {
   learn(text: string): void {
     for (const [, suffix] of text.matchAll(/magic_?dns_?suffix["']?\s*[:=]\s*["']([^"'\s]+)["']/gi)) this.#addTailnet(suffix ?? "");
     for (const [, name] of text.matchAll(/^\s*\[tailnet\][^[]*?^\s*name\s*=\s*["']([^"'\n]+)["']/gm)) this.#addTailnet(name ?? "");
+    // daemon/discovery/trust.ts says so in the log.
+    for (const [, name, suffix] of text.matchAll(/\bon tailnet (\S{1,253}) \((?:([^\s()]{1,253})\))?/g)) {
+      this.#addTailnet(name ?? "");
+      this.#addTailnet(suffix ?? "");
+    }
     for (const [, host] of text.matchAll(/\b[a-z][a-z0-9+.-]{0,15}:\/\/(?:[^/\s"'@]{0,512}@)?([A-Za-z0-9_][A-Za-z0-9._-]*)/gi)) {
       const name = (host ?? "").toLowerCase().replace(/\.+$/, "");
       if (name !== "" && !isAddress(name) && !isLoopback(name) && !publicHosts.has(name)) this.#addName(name, "name");
@@ -213,9 +241,13 @@ export class Redactor {
     );
     for (const [name, kind] of [...this.#names].toSorted(([a], [b]) => longestFirst(a, b))) text = this.#whole(text, name, kind, "names");
     const named = new RegExp(`(?<![A-Za-z0-9_./-])(?:[A-Za-z0-9_-]+\\.)+(?:${hostEndings})(?![A-Za-z0-9_-]|\\.[A-Za-z0-9])`, "gi");
-    return text.replaceAll(named, (name) =>
-      publicHosts.has(name.toLowerCase()) ? name : this.#named("name", name.toLowerCase(), "names"),
-    );
+    const host = (name: string): string => (publicHosts.has(name.toLowerCase()) ? name : this.#named("name", name.toLowerCase(), "names"));
+    // Three parts and more are a host's, whatever the last one is, unless it is a file's.
+    return text
+      .replaceAll(named, host)
+      .replaceAll(/(?<![A-Za-z0-9_./-])(?:[A-Za-z0-9-]+\.){2,}([A-Za-z]{2,24})(?![A-Za-z0-9_-]|\.[A-Za-z0-9])/g, (name, ending: string) =>
+        fileEndings.has(ending) ? name : host(name),
+      );
   }
 
   #addresses(original: string): string {

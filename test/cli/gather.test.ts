@@ -255,6 +255,23 @@ describe("writing it", () => {
   });
 });
 
+test("without a daemon, and with a configuration that cannot be read, it takes out as much", async () => {
+  await stage.down();
+  writeFileSync(
+    join(stage.dir, "config/profiles/default.toml"),
+    `[tailnet]\nname = "${secrets.tailnet}"\nmagic_dns_suffix = "${secrets.suffix}"\nbroken\n`,
+  );
+  writeFileSync(join(stage.dir, "config/trust.json"), `{ "${secrets.email}": `);
+  const file = join(stage.dir, "without.tar.gz");
+  const { exitCode, stderr } = await stage.flywheel(["doctor", "--gather", "--yes", "-o", file], {
+    env: { USER: secrets.user, HOSTNAME: secrets.machine },
+  });
+  expect(exitCode, stderr).toBe(0);
+  const { stdout } = await execa("tar", ["-xzOf", file]);
+  expect(stdout).toContain('"what": "no daemon is running"');
+  for (const [name, secret] of Object.entries(secrets)) expect(stdout.toLowerCase(), name).not.toContain(secret.toLowerCase());
+});
+
 describe("redaction", () => {
   const clean = (text: string, known: Partial<Known> = {}): string => {
     const redactor = new Redactor({ ...nobody, ...known });
@@ -276,6 +293,9 @@ describe("redaction", () => {
     ["fd7a:115c:a1e0::1 FD7A:115C:A1E0:0:0:0:0:1", "addr-1 addr-1"],
     ["[fd7a::2]:443, 10.0.0.1:80, 10.0.0.0/8.", "[addr-3]:443, addr-1:80, addr-2/8."],
     ["grpc://cache.corp:9092 failed; no address for cache.corp.", "grpc://name-1:9092 failed; no address for name-1."],
+    ["on tailnet acme (t.acme.zone): box.t.acme.zone is acme's", "on tailnet tailnet-2 (tailnet-1): node-1 is tailnet-2's"],
+    ["on tailnet lone (no MagicDNS suffix), lone", "on tailnet tailnet-1 (no MagicDNS suffix), tailnet-1"],
+    ["www.acme.zone, a.test.ts, x/y.test.mjs, .env.flywheel.local", "name-1, a.test.ts, x/y.test.mjs, .env.flywheel.local"],
     ["box.tail1.ts.net. and tail1.ts.net", "node-1. and tailnet-1"],
     ["https://u:p@h.example/x?token=abc123&y=1", "https://<removed>@name-1/x?token=<removed>&y=1"],
     ["Authorization: Bearer abcdef123456, x", "Authorization: <removed> <removed>, x"],
