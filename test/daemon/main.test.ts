@@ -133,6 +133,18 @@ test("hang at launch (Telepresence #2888): SIGSTOP: its word runs out, clients d
   expect(await home.start()).toEqual({ result: "already-running", pid });
 });
 
+test("a FIFO in the place of daemon.pid neither stops a start nor a question", async () => {
+  mkdirSync(home.paths.runtime, { mode: 0o700 });
+  const file = join(home.paths.runtime, "daemon.pid");
+  await run("mkfifo", [file]);
+  const pid = await home.started();
+  expect(readFileSync(file, "utf8")).toBe(`${pid}\n`);
+  rmSync(file);
+  await run("mkfifo", [file]);
+  process.kill(pid, "SIGSTOP");
+  expect(await home.start()).toMatchObject({ result: "failed", next: expect.stringContaining("pgrep") });
+});
+
 test("it ends when its socket is taken away, or its directory, and leaves a successor alone", async () => {
   const first = await home.started();
   rmSync(socketPath(home.paths));
