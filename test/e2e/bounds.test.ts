@@ -7,11 +7,22 @@
  * (test/daemon/api/server.test.ts), a message of the bus (test/daemon/tailnet/client.test.ts).
  */
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, symlinkSync } from "node:fs";
+import { createServer } from "node:http";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { parseConfig } from "../../contract/config.ts";
+import { gloriousflywheel } from "../../contract/profile.ts";
+import { noTrust } from "../../contract/trust.ts";
+import { discover } from "../../daemon/discovery/discover.ts";
+import { mostFound } from "../../daemon/discovery/finding.ts";
+import type { PeerStatus, Services, Status } from "../../daemon/tailnet/localapi/index.ts";
+import { parseTailnet } from "../../daemon/tailnet/tailnet.ts";
+import { TailnetWatcher } from "../../daemon/tailnet/watch.ts";
 import { type Home, makeHome, type Ran } from "../cli/flywheel.ts";
 import { longestHang } from "../fixtures/guarded.ts";
+import { standInTailnet, startLocalApi, tailnetState } from "../fixtures/localapi/state.ts";
 
 const sparse = "a sparse file of 1 TiB";
 
@@ -103,5 +114,105 @@ describe.each(intruders)("%s", (what, put) => {
       expect(ran.exitCode, ran.stderr).toBe(code);
     }
     expect(ran.stderr).not.toMatch(/^ {4}at /m);
+  });
+});
+
+describe("a tailnet of 100,000 peers with the tag, and as many Services", () => {
+  /** Bytes of the Go types' JSON, as a hostile control server could have it sent. */
+  function hostileTailnet(): { status: Status; services: Services } {
+    const peers = Array.from({ length: 100_000 }, (_, index): [string, PeerStatus] => [
+      `nodekey:${index.toString(16).padStart(64, "0")}`,
+      {
+        ID: `n${index}`,
+        DNSName: `cache-${index}.${standInTailnet.suffix}.`,
+        TailscaleIPs: [`100.${64 + (index >> 16)}.${(index >> 8) & 255}.${index & 255}`],
+        Tags: ["tag:bazel-cache", "tag:nix-cache"],
+        PrimaryRoutes: ["10.0.0.0/8"],
+        Online: true,
+      },
+    ]);
+    const services = Array.from({ length: 100_000 }, (_, index): [string, Services[string]] => [
+      `svc:x${index}`,
+      { Name: `svc:x${index}`, Addrs: ["100.100.0.1"], Ports: ["tcp:9092"] },
+    ]);
+    const tailnetStatus = { ...tailnetState().status, Peer: Object.fromEntries(peers) };
+    // The real one is the last of them.
+    const own: [string, Services[string]] = ["svc:bazel-cache", { Name: "svc:bazel-cache", Addrs: ["100.100.0.2"], Ports: ["tcp:9092"] }];
+    return { status: tailnetStatus, services: Object.fromEntries([...services, own]) };
+  }
+
+  test("costs seconds and some hundred MiB, is asked about a bounded part, and says what was left out", async () => {
+    const { status, services } = hostileTailnet();
+    const text = JSON.stringify(status);
+    const started = performance.now();
+    const cpu = process.cpuUsage();
+    const tailnet = parseTailnet(JSON.parse(text) as Status, services, { via: "/run/tailscaled.sock", systemSocket: true });
+    let asked = 0;
+    const config = parseConfig("", "config.toml");
+    const profile = { ...gloriousflywheel, tailnet: { name: standInTailnet.name, magicDnsSuffix: undefined } };
+    const whois = async (address: string) => {
+      asked += 1;
+      const node = tailnet.nodes.find((one) => address.startsWith(`${one.addresses[0]}:`));
+      return node === undefined ? undefined : { nodeId: node.id, name: node.name };
+    };
+    const { candidates, rejections } = await discover({ profile, config, tailnet, trust: noTrust, operator: [], whois });
+    const took = performance.now() - started;
+    const { user, system } = process.cpuUsage(cpu);
+    expect((user + system) / 1000, `${Math.round(took)} ms`).toBeLessThan(10_000);
+    expect(process.memoryUsage.rss() / 1_048_576).toBeLessThan(1500);
+    for (const kind of ["bazel", "nix"] as const) {
+      const own = candidates.filter((one) => one.endpoint.kind === kind);
+      expect(own.length).toBe(mostFound.candidates);
+      expect(rejections.filter((one) => one.kind === kind).length).toBeLessThanOrEqual(mostFound.rejections);
+      expect(rejections.filter((one) => one.kind === kind).map((one) => one.reason)).toContain(
+        `${100_000 - mostFound.candidates} more nodes carry it and were left out: ${mostFound.candidates} are the most`,
+      );
+    }
+    // Each of the bounded nodes on each of the profile's ports.
+    expect(asked).toBeLessThanOrEqual(mostFound.candidates * 2 * 3);
+    // The profile's own Service is found behind all the others.
+    expect(candidates[0]?.source).toMatchObject({ name: "service", service: "svc:bazel-cache" });
+  });
+
+  test("over the socket, larger than any answer may be: said so, and not kept", async () => {
+    const { status } = hostileTailnet();
+    const local = await startLocalApi(home.dir, { ...tailnetState(), status: { ...status, Health: ["x".repeat(48 * 1_048_576)] } });
+    const watcher = new TailnetWatcher({ socket: local.socket, onChange: () => undefined });
+    try {
+      expect(await watcher.refresh()).toMatchObject({
+        state: "unreachable",
+        code: "protocol",
+        reason: expect.stringMatching(/longer than \d+ bytes/),
+      });
+      await local.set(tailnetState());
+      expect(await watcher.refresh()).toMatchObject({ state: "known", nodes: [] });
+    } finally {
+      await watcher.close();
+      await local.stop();
+    }
+  });
+
+  test.each([
+    ["a million brackets", "[".repeat(1_000_000)],
+    ["a million nested peers", `{"Peer":${'{"a":'.repeat(1_000_000)}1${"}".repeat(1_000_000)}}`],
+    [
+      "one string of 32 MiB in every field",
+      JSON.stringify({ BackendState: "x".repeat(2 ** 25), CurrentTailnet: { Name: "\u001b".repeat(2 ** 20) } }),
+    ],
+  ])("%s: a snapshot, in bounded time", async (_, body) => {
+    const socket = join(home.dir, "hostile.sock");
+    const server = createServer((_request, response) => response.end(body)).listen(socket);
+    await once(server, "listening");
+    const watcher = new TailnetWatcher({ socket, onChange: () => undefined });
+    try {
+      const started = performance.now();
+      const tailnet = await watcher.refresh();
+      expect(performance.now() - started).toBeLessThan(longestHang);
+      expect(JSON.stringify(tailnet).length).toBeLessThan(10_000);
+    } finally {
+      await watcher.close();
+      server.closeAllConnections();
+      server.close();
+    }
   });
 });
