@@ -163,7 +163,10 @@ function makeServer(onDefect: (thrown: unknown) => void): Server {
   server.maxRequestsPerSocket = 1;
   server.on("clientError", (error, connection) => refuseMalformed(error, connection as Socket));
   // CONNECT, which Node does not take for a request.
-  server.on("connect", (_request, connection) => connection.on("error", () => connection.destroy()).end(malformed(405)));
+  // It is no request any more, so nobody reads it to its end: without the destroy it would stay open for ever.
+  server.on("connect", (_request, connection) =>
+    connection.on("error", () => connection.destroy()).end(malformed(405), () => connection.destroy()),
+  );
   // Too many open files, say: whoever connects next may have more luck. What goes wrong before it listens is listen()'s to say.
   server.on("error", (error) => {
     if (server.listening) onDefect(error);
