@@ -8,21 +8,26 @@
  */
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, symlinkSync } from "node:fs";
+import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { createServer } from "node:http";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parseConfig } from "../../contract/config.ts";
 import { gloriousflywheel } from "../../contract/profile.ts";
 import { noTrust } from "../../contract/trust.ts";
+import { DaemonClient } from "../../daemon/api/client/connection.ts";
 import { discover } from "../../daemon/discovery/discover.ts";
 import { mostFound } from "../../daemon/discovery/finding.ts";
 import type { PeerStatus, Services, Status } from "../../daemon/tailnet/localapi/index.ts";
 import { parseTailnet } from "../../daemon/tailnet/tailnet.ts";
 import { TailnetWatcher } from "../../daemon/tailnet/watch.ts";
 import { type Home, makeHome, type Ran } from "../cli/flywheel.ts";
+import { startCache } from "../fixtures/caches/start.ts";
 import { longestHang } from "../fixtures/guarded.ts";
 import { standInTailnet, startLocalApi, tailnetState } from "../fixtures/localapi/state.ts";
+import { programOnPath, required } from "../fixtures/peers.ts";
 
 const sparse = "a sparse file of 1 TiB";
 
@@ -213,6 +218,131 @@ describe("a tailnet of 100,000 peers with the tag, and as many Services", () => 
       await watcher.close();
       server.closeAllConnections();
       server.close();
+    }
+  });
+});
+
+describe("what the daemon and the commands write", () => {
+  const strace = programOnPath("strace");
+  /** System calls that make, change or remove a name, or open it: `-y` writes descriptors with their paths. */
+  const calls = [
+    ...["open", "openat", "openat2", "creat", "mkdir", "mkdirat", "mknod", "mknodat", "rename", "renameat", "renameat2", "link", "linkat"],
+    ...[
+      "symlink",
+      "symlinkat",
+      "unlink",
+      "unlinkat",
+      "rmdir",
+      "truncate",
+      "bind",
+      "chmod",
+      "fchmodat",
+      "chown",
+      "lchown",
+      "fchownat",
+      "utimensat",
+    ],
+  ];
+
+  /** The absolute paths that a trace shows being written, made or removed, with the call. */
+  function written(trace: string): { readonly path: string; readonly call: string }[] {
+    return trace.split("\n").flatMap((line) => {
+      const match = /^\d+ +([a-z0-9_]+)\((.*)\) += (-?\d+|\?)/.exec(line);
+      if (match === null || (match[1]?.startsWith("open") === true && !/O_(?:WRONLY|RDWR|CREAT|TRUNC)/.test(line))) return [];
+      // A socket's own end (AF_NETLINK) has no path.
+      const paths = [...(match[2] ?? "").matchAll(/(?:(?:AT_FDCWD|\d+)<([^>]*)>, |sun_path=)?"((?:[^"\\]|\\.)*)"/g)];
+      return paths.map(([, at = "/", path = ""]) => ({ path: resolve(at, path), call: line.slice(0, 200) }));
+    });
+  }
+
+  test("lies in the runtime and state directories, or in the configuration where a command says so", { timeout: 90_000 }, async ({
+    skip,
+  }) => {
+    const program = required(strace, skip);
+    const cache = await startCache({ kind: "grpc" });
+    const local = await startLocalApi(
+      home.dir,
+      tailnetState({ nodes: [{ name: "cache", addresses: ["127.0.0.1"], tags: ["tag:bazel-cache"] }] }),
+    );
+    home.write(
+      "config/config.toml",
+      `[tailnet]\nsocket = "${local.socket}"\n[local_proof]\nmode = "port-forward"\nallow_localhost = true\n`,
+    );
+    home.write(
+      "config/profiles/default.toml",
+      `[tailnet]\nname = "${standInTailnet.name}"\n[bazel]\ngrpc_ports = [${cache.port}]\nhttp_ports = []\n`,
+    );
+    home.write("work/.env.flywheel.local", "export BAZEL_REMOTE_CACHE=grpc://127.0.0.1:1\n");
+    const { GF_TAILSCALED_SOCKET: _, ...env } = home.env;
+    const root = join(import.meta.dirname, "../..");
+    const traceOf = (name: string): string => join(home.dir, `trace.${name}`);
+    /** Under strace, which ends with the last process that it follows. */
+    const traced = (name: string, args: readonly string[], more: Readonly<Record<string, string>> = {}) =>
+      execa(
+        program,
+        ["-f", "-qq", "-y", "-s", "4096", "-e", `trace=?${calls.join(",?")}`, "-o", traceOf(name), process.execPath, ...args],
+        {
+          cwd: join(home.dir, "work"),
+          env: { ...env, ...more },
+          extendEnv: false,
+          stdin: "ignore",
+          reject: false,
+          timeout: 60_000,
+        },
+      );
+    const cli = join(root, "cli/main.ts");
+    const paths = { config: home.config, state: home.state, runtime: home.runtime };
+    const daemon = traced("daemon", [join(root, "daemon/main.ts"), "run"]);
+    try {
+      const client = new DaemonClient(paths);
+      await once(createInterface({ input: daemon.stdout as NodeJS.ReadableStream }), "line");
+      for await (const status of client.watch("default", AbortSignal.timeout(20_000))) if (status.bazel.state === "attached") break;
+      const guard = [cli, "guard", "--tool", "bazel", "--", "build", "//x"];
+      const session: readonly (readonly [string, readonly string[], Readonly<Record<string, string>>])[] = [
+        ["status", [cli, "status"], {}],
+        ["verify", [cli, "up"], {}],
+        ["env", [cli, "env"], {}],
+        ["guard", guard, { GF_GUARD_SCOPE: "all", PWD: join(home.dir, "work") }],
+        ["escape", guard, { GF_GUARD_SCOPE: "all", GF_GUARD_BYPASS: "to see what it writes" }],
+        ["explain", [cli, "explain", "--", "bazel", "build", "//x"], { GF_GUARD_SCOPE: "all" }],
+        ["trust", [cli, "trust", "file", "--yes"], {}],
+        ["attach", [cli, "attach", cache.url], {}],
+        ["detach", [cli, "detach"], {}],
+        ["history", [cli, "history"], {}],
+        ["logs", [cli, "logs"], {}],
+      ];
+      for (const [name, args, more] of session) await traced(name, args, more);
+      await client.stop();
+      await daemon;
+      const seen = [...session.map(([name]) => name), "daemon"].flatMap((name) =>
+        written(readFileSync(traceOf(name), "utf8")).map((each) => ({ name, ...each })),
+      );
+      const within = (path: string, directory: string): boolean => path === directory || path.startsWith(`${directory}/`);
+      const strangers = seen.filter(
+        ({ name, path }) =>
+          !within(path, home.runtime) &&
+          !within(path, home.state) &&
+          path !== "/dev/null" &&
+          !(name === "trust" && within(path, home.config)),
+      );
+      expect(strangers).toEqual([]);
+      // The trace saw what is known to be written, or it proves nothing.
+      for (const file of [
+        "run/daemon.pid",
+        "run/attachment/default/bazel",
+        "state/operator.json",
+        "state/journal/spool.jsonl",
+        "config/trust.json",
+      ]) {
+        expect(
+          seen.map(({ path }) => path),
+          file,
+        ).toContain(join(home.dir, file));
+      }
+    } finally {
+      daemon.kill("SIGTERM");
+      await daemon;
+      await Promise.all([local.stop(), cache.dispose()]);
     }
   });
 });
