@@ -6,11 +6,11 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { entry, makeHome, nodeFlags } from "../daemon/home.ts";
+import { makeHome, nodeFlags } from "../daemon/home.ts";
 import { startCache } from "../fixtures/caches/start.ts";
 import { type LocalApiState, startLocalApi, type TailnetInWords, tailnetState } from "../fixtures/localapi/state.ts";
 
@@ -64,7 +64,7 @@ function words(count: number, host: string): TailnetInWords {
   return { nodes: [{ name: "cache", addresses: [host], tags: ["tag:bazel-cache"] }, ...others] };
 }
 
-/** A daemon of its own that can be told to collect its garbage, on a tailnet of so many peers. */
+/** A daemon of its own on a tailnet of so many peers, the cache on one of them. */
 async function onTailnet(count: number, cacheIs: "up" | "down", work: (pid: number, tools: Tools) => Promise<void>): Promise<void> {
   await using home = makeHome();
   await using cache = await startCache({ kind: "grpc", host: "127.0.0.2" });
@@ -72,10 +72,15 @@ async function onTailnet(count: number, cacheIs: "up" | "down", work: (pid: numb
   const localApi = await startLocalApi(home.dir, state);
   home.configure("profiles/default.toml", `[tailnet]\nname = "stand-in.example"\n[bazel]\ngrpc_ports = [${cache.port}]\nhttp_ports = []\n`);
   mkdirSync(home.paths.state, { recursive: true });
-  // SIGUSR2 is nobody else's: garbage that waits for its collection is not growth.
+  // Growth is no garbage that waits for its collection: SIGUSR2, which is nobody else's, collects it. Idle, all counts.
   const collector = join(home.dir, "collect.mjs");
   writeFileSync(collector, 'process.on("SIGUSR2", () => { gc(); gc(); });\n');
-  const daemon = spawn(process.execPath, [...nodeFlags, "--expose-gc", "--import", collector, entry, "run"], {
+  // As it is shipped, and a copy: a daemon ends when its package is built anew.
+  const dist = join(home.dir, "dist");
+  cpSync(join(import.meta.dirname, "../../dist"), dist, { recursive: true, verbatimSymlinks: true });
+  const collecting = cacheIs === "down" ? ["--expose-gc", "--import", collector] : [];
+  const entry = join(dist, "lib/flywheeld.js");
+  const daemon = spawn(process.execPath, [...nodeFlags, ...collecting, entry, "run"], {
     env: { HOME: home.dir, GF_CONFIG_DIR: home.paths.config, GF_STATE_DIR: home.paths.state, GF_RUNTIME_DIR: home.paths.runtime },
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -95,7 +100,7 @@ async function onTailnet(count: number, cacheIs: "up" | "down", work: (pid: numb
         await home.client.up("default");
       },
       settled: async () => {
-        daemon.kill("SIGUSR2");
+        if (cacheIs === "down") daemon.kill("SIGUSR2");
         await pause(2_000);
         return usageOf(pid);
       },
@@ -110,7 +115,7 @@ async function onTailnet(count: number, cacheIs: "up" | "down", work: (pid: numb
 interface Tools {
   /** Flips one peer, and has the daemon take notice. */
   readonly change: (turn: number) => Promise<void>;
-  /** After a collection, and a pause for it. */
+  /** After a pause, and where garbage does not count after its collection. */
   readonly settled: () => Promise<Usage>;
   /** How often the daemon read the tailnet. */
   readonly reads: () => number;
