@@ -41,9 +41,9 @@ function bedOf({ skip }: TestContext): Bed {
   return laidOut ?? skip(missing);
 }
 
-/** A companion on `dev`, attached from nothing. */
-async function attachedCompanion(bed: Bed): Promise<Companion> {
-  const dev = bed.companion(bed.dev);
+/** A companion, on `dev` unless another node is given, attached from nothing. */
+async function attachedCompanion(bed: Bed, node = bed.dev): Promise<Companion> {
+  const dev = bed.companion(node);
   onTestFinished(() => dev.down());
   await dev.flywheel("up");
   // What the test before mended may take a moment longer than `up` waits.
@@ -370,6 +370,22 @@ describe("a real tailnet", { timeout: 180_000 }, () => {
     const { bazel } = await dev.until("attached", ({ bazel }) => bazel.state === "attached", 60_000);
     expect(bazel).toMatchObject({ source: "cluster", endpoint: `grpc://${bed.inner.address}:9092` });
     expect(bazel.aliases).toContain(`grpc://${clusterName}:9092`);
+  });
+
+  test("a Tailscale client whose bus carries the netmap, and that knows no Services: attached, and told of tags all the same", async (context) => {
+    const bed = bedOf(context);
+    const dev = await attachedCompanion(bed, bed.devOlder);
+    const { at, other } = await caches(bed, dev);
+    onTestFinished(() => bed.control.tag(at.node.name, [cacheTag]));
+    const address = await at.node.address();
+    const isCandidate = ({ candidates }: StatusReport): boolean => candidates.some(({ endpoint }) => isOf(endpoint, address));
+    const taken = new Date();
+    // Sooner than the slow poll, twice in a row: it was the bus that told.
+    await bed.control.tag(at.node.name, ["tag:router"]);
+    await dev.until("no candidate", (status) => !isCandidate(status), 10_000);
+    await attachedTo(dev, other, taken);
+    await bed.control.tag(at.node.name, [cacheTag]);
+    await dev.until("a candidate again", isCandidate, 10_000);
   });
 
   test("without a network device there is no route: unattached, and it says why", async (context) => {
