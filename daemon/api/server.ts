@@ -243,6 +243,8 @@ async function answer(
     requirePrivacy(socket);
     const url = parseUrl(request.url ?? "");
     if (url.pathname === "/v1/watch" && request.method === "GET") {
+      // Nobody would read it, and behind what is unread the end of the connection is not seen.
+      if (hasBody(request)) throw new Refusal(400, "a watch takes no body");
       watching.add(response, (listener) => handlers.watch(profileOf(url), listener));
       return;
     }
@@ -254,6 +256,10 @@ async function answer(
     if (response.headersSent) response.destroy();
     else sendJson(response, status, fault);
   }
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) !== 0;
 }
 
 async function route(request: IncomingMessage, url: URL, handlers: ApiHandlers): Promise<unknown> {

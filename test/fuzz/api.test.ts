@@ -208,3 +208,11 @@ it("forty CONNECTs with a body that nobody reads leave no connection behind: fou
   for (let index = 0; index < 40; index += 1) expect(await exchange(sent)).toMatch(/^(?:HTTP\/1\.1 405 |$)/);
   expect((await home.client.hello()).pid).toBe(pid);
 });
+
+it("twenty watches with a body that nobody reads leave no watcher behind: found by the fuzz above", async () => {
+  // More than the watchers that there may be at once.
+  const text = "[".repeat(131_000);
+  const sent = `GET /v1/watch HTTP/1.1\r\nhost: x\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
+  for (let index = 0; index < 20; index += 1) expect(await exchange(sent)).toMatch(/^(?:HTTP\/1\.1 400 |$)/);
+  await home.until((status) => status.daemon?.pid === pid);
+});
