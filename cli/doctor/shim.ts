@@ -4,6 +4,7 @@ import { basename, dirname, join } from "node:path";
 import type { Environment } from "../../contract/environment.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { printable } from "../../contract/text.ts";
+import { withoutWaiting } from "../../daemon/api/client/bounded.ts";
 import { bazelNames, markerFile, realToolVariable } from "../../shim/fast-path.ts";
 import { findRealTool } from "../../shim/tool.ts";
 import { shimDirectory } from "../package.ts";
@@ -128,7 +129,7 @@ function isProgram(file: string): boolean {
 
 function isShimText(file: string): boolean {
   try {
-    const opened = openSync(file, "r");
+    const opened = openSync(file, constants.O_RDONLY | withoutWaiting);
     try {
       const start = Buffer.alloc(256);
       return start.toString("latin1", 0, readSync(opened, start, 0, start.length, 0)).includes(shimWords);

@@ -24,6 +24,7 @@ import type { PeerStatus, Services, Status } from "../../daemon/tailnet/localapi
 import { parseTailnet } from "../../daemon/tailnet/tailnet.ts";
 import { TailnetWatcher } from "../../daemon/tailnet/watch.ts";
 import { type Home, makeHome, type Ran } from "../cli/flywheel.ts";
+import { makeHome as makeDaemonHome } from "../daemon/home.ts";
 import { startCache } from "../fixtures/caches/start.ts";
 import { longestHang } from "../fixtures/guarded.ts";
 import { standInTailnet, startLocalApi, tailnetState } from "../fixtures/localapi/state.ts";
@@ -120,6 +121,15 @@ describe.each(intruders)("%s", (what, put) => {
     }
     expect(ran.stderr).not.toMatch(/^ {4}at /m);
   });
+});
+
+test.each(intruders)("%s as operator.json: the daemon runs, and says so", async (_, put) => {
+  await using machine = makeDaemonHome();
+  mkdirSync(machine.paths.state, { mode: 0o700 });
+  put(join(machine.paths.state, "operator.json"));
+  await machine.started();
+  const { daemon } = await machine.client.status("default");
+  expect(daemon?.faults.join()).toMatch(/operator\.json cannot be used: (?:it is|EISDIR)/);
 });
 
 describe("a tailnet of 100,000 peers with the tag, and as many Services", () => {
