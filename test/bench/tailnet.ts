@@ -65,8 +65,9 @@ async function failovers(bed: Bed, dev: Companion, harm: Harm): Promise<readonly
   for (let round = 0; round < rounds; round += 1) {
     await dev.down();
     await dev.flywheel("up");
-    const { bazel } = await dev.until("attached, and every candidate tried", ({ bazel, candidates }) => {
-      return bazel.state === "attached" && candidates.every(({ health }) => health === "healthy");
+    const { bazel } = await dev.until("attached, with another to fail over to", ({ bazel, candidates }) => {
+      const tried = candidates.every(({ health }) => health !== "unknown");
+      return bazel.state === "attached" && tried && candidates.some(({ node, health }) => node !== bazel.node && health === "healthy");
     });
     const address = await bed.cache1.address();
     const node = bazel.endpoint?.includes(`//${address}:`) === true ? bed.cache1 : bed.cache2;
@@ -75,6 +76,7 @@ async function failovers(bed: Bed, dev: Companion, harm: Harm): Promise<readonly
     await dev.published("failed over", (published) => published?.endpoint !== undefined && published.endpoint.host !== lost, 60_000);
     taken.push(performance.now() - at);
     await mend();
+    await bed.dev.tailscale("ping", "--c", "20", node.name);
   }
   return taken;
 }

@@ -5,6 +5,7 @@
  */
 import { afterAll, beforeAll, describe, expect, onTestFinished, type TestContext, test } from "vitest";
 import type { CandidateReport, StatusReport } from "../../../contract/api.ts";
+import { LocalApiClient, notifyWatch, UnsupportedMethodError } from "../../../daemon/tailnet/localapi/index.ts";
 import { npmBazel } from "../../fixtures/bazel/real.ts";
 import { removeBazelRoot, runBazel } from "../../fixtures/bazel/run.ts";
 import { makeWorkspace } from "../../fixtures/bazel/workspace.ts";
@@ -88,6 +89,16 @@ function provedAfter(dev: Companion, moment: Date): Promise<StatusReport> {
   return dev.until(`proved after ${moment.toISOString()}`, ({ bazel }) => {
     return bazel.state === "attached" && bazel.verifiedAt !== null && new Date(bazel.verifiedAt) > moment;
   });
+}
+
+/** The first netmap that a node's bus carries from now on. */
+function netmapsOn(node: TailnetNode): { readonly client: LocalApiClient; readonly first: Promise<unknown> } {
+  const client = new LocalApiClient({ socketPath: node.socket });
+  const listen = async (): Promise<unknown> => {
+    for await (const { NetMap } of client.watchIpnBus(notifyWatch.initialState, AbortSignal.timeout(30_000))) if (NetMap) return NetMap;
+    return undefined;
+  };
+  return { client, first: listen() };
 }
 
 function lastPart(address: string): number {
@@ -380,12 +391,16 @@ describe("a real tailnet", { timeout: 180_000 }, () => {
     const address = await at.node.address();
     const isCandidate = ({ candidates }: StatusReport): boolean => candidates.some(({ endpoint }) => isOf(endpoint, address));
     const taken = new Date();
+    const bus = netmapsOn(bed.devOlder);
     // Sooner than the slow poll, twice in a row: it was the bus that told.
     await bed.control.tag(at.node.name, ["tag:router"]);
     await dev.until("no candidate", (status) => !isCandidate(status), 10_000);
     await attachedTo(dev, other, taken);
     await bed.control.tag(at.node.name, [cacheTag]);
     await dev.until("a candidate again", isCandidate, 10_000);
+    expect(await bus.first).toBeTypeOf("object");
+    await expect(bus.client.services()).rejects.toThrow(UnsupportedMethodError);
+    await bus.client.close();
   });
 
   test("without a network device there is no route: unattached, and it says why", async (context) => {
