@@ -133,25 +133,25 @@ describe("what is published", () => {
 
   it("may be believed where it was proved since", () => {
     const { model, now } = told();
-    expect(checkPublished(published(now()), now(), model)).toEqual([]);
+    expect(checkPublished(published(now()), now(), model, true)).toEqual([]);
   });
 
   it("is a violation where the proof is older than it says, of another boot, or of another cache", () => {
     const { model, now, pass } = told();
     pass(10_000);
-    expect(seen(checkPublished(published(now()), now(), model))).toEqual(["published"]);
+    expect(seen(checkPublished(published(now()), now(), model, true))).toEqual(["published"]);
     const other = { ...now(), bootId: "00000000-0000-4000-8000-000000000000" };
-    expect(seen(checkPublished(published(other), other, model))).toEqual(["published"]);
+    expect(seen(checkPublished(published(other), other, model, true))).toEqual(["published"]);
     const b = endpointOf({ kind: "bazel", scheme: "grpc", host: "100.64.1.2", port: 9092 });
-    expect(seen(checkPublished(published(now(), { endpoint: b }), now(), model))).toEqual(["published"]);
+    expect(seen(checkPublished(published(now(), { endpoint: b }), now(), model, true))).toEqual(["published"]);
   });
 
   it("is a violation where its lease is too long, and none once that is over", () => {
     const { model, now, pass } = told();
     const word = published(now(), { validUntil: now().seconds + 60 });
-    expect(seen(checkPublished(word, now(), model))).toEqual(["published"]);
+    expect(seen(checkPublished(word, now(), model, true))).toEqual(["published"]);
     pass(61_000);
-    expect(checkPublished(word, now(), model)).toEqual([]);
+    expect(checkPublished(word, now(), model, true)).toEqual([]);
   });
 
   it("is a violation where the cache answered only after nobody permitted it any more", () => {
@@ -160,14 +160,27 @@ describe("what is published", () => {
     pass(grace.news + 60_000);
     model.asked("a");
     model.arrived("a");
-    expect(seen(checkPublished(published(now()), now(), model))).toEqual(["published"]);
+    expect(seen(checkPublished(published(now()), now(), model, true))).toEqual(["published"]);
+  });
+
+  it("is a violation where it is not taken back by a daemon that could", () => {
+    const { model, now, pass } = told();
+    const word = published(now());
+    model.tailnet(placeOf("untagged-a"));
+    model.heard();
+    pass(1000);
+    expect(checkPublished(word, now(), model, true)).toEqual([]);
+    pass(grace.news);
+    expect(seen(checkPublished(word, now(), model, true))).toEqual(["published"]);
+    // A daemon that was killed takes nothing back; its lease ends what it said.
+    expect(checkPublished(word, now(), model, false)).toEqual([]);
   });
 
   it("is no proof where the cache was asked and its answer never arrived", () => {
     const { model, now, pass } = told();
     pass(50_000);
     model.asked("a");
-    expect(seen(checkPublished(published(now()), now(), model))).toEqual(["published"]);
+    expect(seen(checkPublished(published(now()), now(), model, true))).toEqual(["published"]);
   });
 });
 
@@ -236,6 +249,19 @@ describe("a dial", () => {
     expect(dial("100.64.1.1")).toEqual([]);
     pass(grace.news);
     expect(seen(dial("100.64.1.1"))).toEqual(["dialled"]);
+  });
+
+  it("is a violation sooner where the daemon has read that it may not", () => {
+    const { model, now, pass } = told();
+    model.tailnet(placeOf("taken-over-a"));
+    pass(200);
+    model.heard();
+    const dial = () => checkDials([{ host: "100.64.1.1", port: 9092, at: now().at }], model);
+    expect(dial()).toEqual([]);
+    pass(grace.round + 1);
+    expect(seen(dial())).toEqual(["dialled"]);
+    model.tailnet(placeOf("home"));
+    expect(dial()).toEqual([]);
   });
 
   it("is none where the daemon was stopped when the news came", () => {

@@ -1,6 +1,6 @@
 /** What must hold after each fault. Pure: observations and the model in, violations out. */
 import { lease, leaseFault, type Published } from "../../contract/published.ts";
-import { isEmpty, type Model, type Moment } from "./model.ts";
+import { grace, isEmpty, type Model, type Moment } from "./model.ts";
 import type { Dial } from "./relay.ts";
 
 export type Invariant =
@@ -44,12 +44,16 @@ export interface GuardRun extends Run {
 /** Milliseconds. The guard's is that of test/fixtures/guarded.ts; the others may start a daemon and let it climb every ladder. */
 export const longest = { guard: 10_000, command: 20_000 } as const;
 
-export function checkPublished(published: Published, seen: Moment, model: Model): readonly Violation[] {
+/** @param writerLives the daemon that wrote it still runs, so that it could take it back */
+export function checkPublished(published: Published, seen: Moment, model: Model, writerLives: boolean): readonly Violation[] {
   const fault = leaseFault(published, { source: "boot", bootId: seen.bootId, seconds: seen.seconds });
   const { endpoint, verified } = published;
   if (fault !== undefined || endpoint === undefined) return [];
   const violation = (what: string): readonly Violation[] => [{ invariant: "published", what: `published is ${endpoint.url}, ${what}` }];
   if (published.validUntil - verified > lease.span) return violation(`for ${published.validUntil - verified} s, longer than a lease`);
+  const couldTakeBack = writerLives && model.awake.value && model.able.heldSince(seen.at - grace.renewal);
+  if (couldTakeBack && !model.permits(endpoint.host, seen.at))
+    return violation("although the daemon has had time to learn that nobody permits it");
   // The proof that it speaks of: answered after it was begun, and not in the future.
   if (model.provedWithin(endpoint.url, seen, seen.seconds - verified) !== undefined) return [];
   return violation(`verified ${seen.seconds - verified} s ago, and it answered no permitted probe since`);

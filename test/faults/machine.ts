@@ -44,7 +44,8 @@ async function step(world: World, planned: Step): Promise<{ report: StepReport; 
   };
   const look = async (): Promise<void> => {
     const seen = world.published();
-    if (seen !== undefined) violations.push(...(await world.settled(() => checkPublished(seen.published, seen.at, world.model))));
+    if (seen !== undefined)
+      violations.push(...(await world.settled(() => checkPublished(seen.published, seen.at, world.model, seen.writerLives))));
     violations.push(...checkDials(world.takeDials(), world.model));
   };
 
@@ -63,6 +64,9 @@ async function step(world: World, planned: Step): Promise<{ report: StepReport; 
       break;
     case "verify":
       await world.verify();
+      break;
+    case "take-back":
+      await world.tookBack();
       break;
     case "up":
       violations.push(

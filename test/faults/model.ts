@@ -28,6 +28,10 @@ export interface Moment {
 export const grace = {
   /** A change of the tailnet is known to the daemon (doorbell, back-off, read), and what was dialled before it is over. */
   news: 8_000,
+  /** What the daemon was about to do when it read the change: a round that proves the old candidates, and confirms. */
+  round: 5_000,
+  /** After its directory was closed to it, until it publishes again: the next renewal, and room. */
+  renewal: 20_000,
   /** After the Tailscale client was gone, until its bus is heard again. */
   bus: 12_000,
   /** A question and its answer may be seen in either order by whoever watches both ends. */
@@ -72,6 +76,8 @@ export class Model {
   readonly able: Timeline;
   /** The Tailscale client answers. */
   readonly #tells: Timeline;
+  /** When the daemon was seen to have read the tailnet as it is. */
+  readonly #heard: number[] = [];
   /** Since when the boot is this one, and the clock has not jumped. */
   #steadySince: number;
   #place: Place | undefined;
@@ -82,9 +88,9 @@ export class Model {
     this.#now = now;
     const { at } = now();
     this.#caches = new Map(places.map((place) => [place, new Cache(place, at)]));
-    this.awake = new Timeline(true, at);
-    this.able = new Timeline(true, at);
-    this.#tells = new Timeline(true, at);
+    this.awake = new Timeline(true, Number.NEGATIVE_INFINITY);
+    this.able = new Timeline(true, Number.NEGATIVE_INFINITY);
+    this.#tells = new Timeline(true, Number.NEGATIVE_INFINITY);
     this.#steadySince = at;
   }
 
@@ -92,6 +98,11 @@ export class Model {
     this.#place = place;
     this.#tells.set(place.tells, this.#now().at);
     this.#settlePermits();
+  }
+
+  /** The daemon has read the tailnet as it is now. */
+  heard(): void {
+    this.#heard.push(this.#now().at);
   }
 
   /** Whether the configuration that the daemon has names the cache `o`. */
@@ -147,7 +158,15 @@ export class Model {
     // Who sleeps, or cannot ask, learns nothing.
     from = Math.min(from, (this.awake.began(false, from, at) ?? at) - grace.news);
     from = Math.min(from, (this.#tells.began(false, from - grace.bus, at) ?? at) - grace.news);
-    return line.began(true, from, at) !== undefined;
+    if (line.began(true, from, at) === undefined) return false;
+    const revoked = line.began(true, at, at) === undefined ? line.began(false, at, at) : undefined;
+    const heard = revoked === undefined || host === hosts.o ? undefined : this.#heard.find((one) => one >= revoked);
+    return heard === undefined || at <= heard + grace.round;
+  }
+
+  /** Whether anybody permits it now, without any patience. */
+  permitsNow(host: string): boolean {
+    return this.#permitted.get(host)?.value === true;
   }
 
   /** @returns what was proved of the endpoint within the span that ends at a moment, in seconds of its boot, while it was permitted */

@@ -81,7 +81,13 @@ export type FaultKind = Fault["kind"];
 export type Slot = `link ${PlaceName}` | `cache ${PlaceName}` | "daemon" | `disk ${"runtime" | "state"}` | "tailnet" | "runtime" | "config";
 
 /** What is asked of the product after the fault, besides a guarded build at once. */
-export type Act = "nothing" | "verify" | "status" | "up";
+export type Act =
+  | "nothing"
+  | "verify"
+  | "status"
+  | "up"
+  /** Nothing, but the next comes only when what nobody permits any more is not published any more, or had its time. */
+  | "take-back";
 
 export interface Step {
   readonly number: number;
@@ -116,15 +122,20 @@ export function slotOf(fault: Fault): Slot | undefined {
   }
 }
 
-/** What most faults leave standing: half of the time some cache must be well, or nothing is learned of the guard's yes. */
-function healing(slot: Slot): number {
-  switch (slot) {
+/** What says nothing at all is healed soon; what says that something is not trusted any more, late, so that its word must take effect. */
+const mute: readonly Situation[] = ["logged-out", "stopped", "client-gone", "client-hangs", "client-garbage", "client-denies", "userspace"];
+
+/** How likely a fault is healed in a step: so that half of the time some cache is well, or nothing is learned of the guard's yes. */
+function healing(fault: Fault): number {
+  switch (fault.kind) {
     case "daemon":
       return 0.7;
     case "config":
+      return fault.what === "broken" ? 0.6 : 0.2;
     case "runtime":
-    case "tailnet":
       return 0.6;
+    case "tailnet":
+      return mute.includes(fault.situation) ? 0.6 : 0.2;
     default:
       return 0.2;
   }
@@ -133,13 +144,13 @@ function healing(slot: Slot): number {
 /** @returns `count` steps, the same for the same seed; what is planned first does not depend on how many follow */
 export function plan(seed: number, count: number): readonly Step[] {
   const dice = new Dice(seed);
-  const broken = new Set<Slot>();
+  const broken = new Map<Slot, Fault>();
   return Array.from({ length: count }, (_, index) => {
-    const heals = [...broken].filter((slot) => dice.chance(healing(slot)));
+    const heals = [...broken].filter(([, lasting]) => dice.chance(healing(lasting))).map(([slot]) => slot);
     for (const slot of heals) broken.delete(slot);
     const fault = someFault(dice);
     const slot = slotOf(fault);
-    if (slot !== undefined) broken.add(slot);
+    if (slot !== undefined) broken.set(slot, fault);
     // What kills a daemon ends its being stopped too.
     if (fault.kind === "daemon" && fault.what !== "terminated" && fault.what !== "stopped") broken.delete("daemon");
     if (fault.kind === "clock" && fault.what === "reboot") broken.delete("daemon");
@@ -148,12 +159,14 @@ export function plan(seed: number, count: number): readonly Step[] {
       [2, 3],
       [3, "during"],
     ]);
-    const act = dice.weighted<Act>([
+    const some = dice.weighted<Act>([
       [12, "nothing"],
       [4, "verify"],
       [1, "status"],
       [1, "up"],
     ]);
+    const revokes = fault.kind === "tailnet" && !mute.includes(fault.situation);
+    const act = revokes && dice.chance(0.6) ? "take-back" : some;
     // No command lives through a reboot.
     const reboots = fault.kind === "clock" && fault.what === "reboot";
     return {
@@ -175,7 +188,7 @@ function someFault(dice: Dice): Fault {
     [18, "daemon"],
     [10, "clock"],
     [6, "disk"],
-    [15, "tailnet"],
+    [18, "tailnet"],
     [8, "published"],
     [6, "runtime"],
     [5, "config"],
@@ -204,6 +217,8 @@ function someFault(dice: Dice): Fault {
           ...["foreign", "foreign", "foreign", "logged-out", "stopped", "client-gone", "client-hangs", "client-garbage", "client-denies"],
           ...[
             "untagged-a",
+            "untagged-a",
+            "taken-over-a",
             "untagged-b",
             "taken-over-a",
             "expired-b",

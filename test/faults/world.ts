@@ -31,7 +31,7 @@ import { type LocalApi, startLocalApi, tailnetState } from "../fixtures/localapi
 import { type RecordingTool, recordingTool } from "../fixtures/tools/recording.ts";
 import { BootClock } from "./clock.ts";
 import { type Daemons, type GuardRun, longest, type Run, type Violation } from "./invariants.ts";
-import { isEmpty, Model, type Moment } from "./model.ts";
+import { grace, isEmpty, Model, type Moment } from "./model.ts";
 import { type Fault, type LinkMode, type PlaceName, places, type Situation, type Slot } from "./plan.ts";
 import { type Dial, Relay, type Route } from "./relay.ts";
 import type { Counts, Sabotage } from "./report.ts";
@@ -77,6 +77,8 @@ export class World {
   readonly #behind: Behind;
   #localApi: LocalApi | undefined;
   #situation: Situation = "home";
+  /** How many requests the Tailscale client had when its present word was said, until the daemon has read it. */
+  #unread: number | undefined;
   /** By pid, when it became doomed. */
   readonly #doomed = new Map<number, number>();
   #seenBefore: readonly number[] = [];
@@ -163,17 +165,29 @@ export class World {
   // What can be seen.
 
   /** What is published for Bazel, where it is whole. */
-  published(): { readonly published: Published; readonly at: Moment } | undefined {
+  published(): { readonly published: Published; readonly at: Moment; readonly writerLives: boolean } | undefined {
     try {
       const parsed = parsePublished(readFileSync(attachmentPath(this.#paths, "default", "bazel"), "utf8"));
-      return parsed.ok ? { published: parsed.published, at: this.now() } : undefined;
+      if (!parsed.ok) return undefined;
+      const { published } = parsed;
+      return { published, at: this.now(), writerLives: this.#pids().includes(published.pid) };
     } catch {
       return undefined;
     }
   }
 
   takeDials(): readonly Dial[] {
+    this.#hear();
     return this.#relay.takeDials();
+  }
+
+  /** Looks whether the daemon has read the tailnet as it is. */
+  #hear(): void {
+    const read = this.#unread === undefined ? [] : (this.#localApi?.requests().slice(this.#unread) ?? []);
+    if (read.some((request) => request.startsWith("GET /localapi/v0/status"))) {
+      this.#unread = undefined;
+      this.model.heard();
+    }
   }
 
   /** Judges again before it says no: what the caches wrote may still be on its way to us. */
@@ -193,6 +207,19 @@ export class World {
     } catch {
       // Nothing is published, or nothing changed: time is what was waited for.
       if (!signal.aborted) await once(signal, "abort");
+    }
+  }
+
+  /** Waits until nothing is published that nobody permits, or until there was time enough for it: what comes then is judged as ever. */
+  async tookBack(): Promise<void> {
+    const until = performance.now() + grace.round + 1000;
+    const wrong = (): boolean => {
+      const endpoint = this.published()?.published.endpoint;
+      return endpoint !== undefined && !this.model.permitsNow(endpoint.host) && this.model.awake.value && this.#pids().length > 0;
+    };
+    while (wrong() && performance.now() < until) {
+      this.#hear();
+      await this.news(400);
     }
   }
 
@@ -463,6 +490,7 @@ export class World {
   async #tailnet(situation: Situation): Promise<void> {
     const place = placeOf(situation);
     this.#situation = situation;
+    this.#unread = undefined;
     const { tailnet } = place;
     // Before it is told: from the first moment nobody may act upon the old word for long, and may upon the new.
     this.model.tailnet(place);
@@ -473,8 +501,7 @@ export class World {
     }
     if (this.#localApi === undefined) this.#localApi = await startLocalApi(this.#directory, tailnetState(tailnet));
     else await this.#localApi.set(tailnetState(tailnet));
-    // It counts as offered from when the client says so.
-    this.model.tailnet(place);
+    if (place.tells) this.#unread = this.#localApi.requests().length;
   }
 
   #link(place: PlaceName, mode: LinkMode): void {
