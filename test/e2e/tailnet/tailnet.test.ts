@@ -219,10 +219,11 @@ describe("a real tailnet", { timeout: 180_000 }, () => {
   test("the control server is gone: the attachment goes on, fails over as ever, and new tags are heard when it is back", async (context) => {
     const bed = bedOf(context);
     const dev = await attachedCompanion(bed);
-    const { at, other } = await caches(bed, dev);
-    onTestFinished(() => at.node.startCache());
+    onTestFinished(() => bed.control.start());
     await bed.control.kill();
     await provedAfter(dev, new Date());
+    const { at, other } = await caches(bed, dev);
+    onTestFinished(() => at.node.startCache());
     const broken = new Date();
     await at.node.killCache();
     await attachedTo(dev, other, broken);
