@@ -34,6 +34,12 @@ export function howToEnd(paths: Paths): string {
   return "find it, and kill -CONT or kill it: pgrep -u $(id -u) -fl flywheeld";
 }
 
+/** Whether a live daemon of this user's is known to be the one that does not answer: it holds the lock, so that no other can start. */
+export function isHeldUp(thrown: unknown, paths: Paths): boolean {
+  const pid = absenceOf(thrown, paths)?.kind === "hung" ? recordedPid(paths) : undefined;
+  return pid !== undefined && isFlywheeld(pid);
+}
+
 export function pidPath(paths: Paths): string {
   return `${paths.runtime}/daemon.pid`;
 }
