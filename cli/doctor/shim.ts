@@ -8,6 +8,7 @@ import { withoutWaiting } from "../../daemon/api/client/bounded.ts";
 import { bazelNames, markerFile, realToolVariable } from "../../shim/fast-path.ts";
 import { findRealTool } from "../../shim/tool.ts";
 import { shimDirectory } from "../package.ts";
+import { typed } from "../shell/quote.ts";
 import type { Facts } from "./facts.ts";
 import { type Check, checksOf } from "./report.ts";
 
@@ -72,7 +73,7 @@ function copies(directories: readonly string[]): readonly Check[] {
     .map((file) =>
       fail("shim-marker", `${printable(file, 400)} is a link to or a copy of a shim`, {
         reason: `${markerFile} does not stand beside it`,
-        next: `rm ${printable(file, 400)}, then flywheel shim install`,
+        next: `rm ${typed(printable(file, 400))}, then flywheel shim install`,
       }),
     );
 }
