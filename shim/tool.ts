@@ -19,7 +19,8 @@ export function findRealTool(name: BazelName, env: NodeJS.ProcessEnv): RealTool 
   return { file: candidates.find((file) => isProgram(file) && !isShim(file)), path: kept.join(":") };
 }
 
-function isProgram(file: string): boolean {
+/** Whether it is a file that may be run. */
+export function isProgram(file: string): boolean {
   try {
     accessSync(file, constants.X_OK);
     return statSync(file).isFile();

@@ -6,7 +6,7 @@ import { FlywheelError } from "../../contract/errors.ts";
 import { printable } from "../../contract/text.ts";
 import { withoutWaiting } from "../../daemon/api/client/bounded.ts";
 import { bazelNames, markerFile, realToolVariable } from "../../shim/fast-path.ts";
-import { findRealTool } from "../../shim/tool.ts";
+import { findRealTool, isProgram } from "../../shim/tool.ts";
 import { shimDirectory } from "../package.ts";
 import { typed } from "../shell/quote.ts";
 import type { Facts } from "./facts.ts";
@@ -117,15 +117,6 @@ function realTools(env: Environment, guarded: boolean): readonly Check[] {
     );
   }
   return checks;
-}
-
-function isProgram(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return statSync(file).isFile();
-  } catch {
-    return false;
-  }
 }
 
 function isShimText(file: string): boolean {
