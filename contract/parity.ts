@@ -23,7 +23,8 @@ export function parityEnvironment(report: StatusReport, env: Environment): Parit
   return { set: { ...bazel.set, ...nix.set }, unset: [...bazel.unset, ...nix.unset] };
 }
 
-const bazelVariables = [
+/** All that the Bazel attachment alone decides. */
+export const bazelVariables = [
   "BAZEL_REMOTE_CACHE",
   "BAZEL_REMOTE_EXECUTOR",
   "BAZEL_REMOTE_EXECUTOR_CACHE",
