@@ -8,6 +8,9 @@ import type { Paths } from "../contract/paths.ts";
 
 const largestManifest = 1_048_576;
 
+/** The word of a verdict by which the fast path knows that the configuration makes medium commands heavy. */
+export const mediumIsHeavy = "strict";
+
 export interface Workspace {
   /** The nearest directory with a manifest or a `.git`, links resolved; the current directory where there is none. */
   readonly root: string;
@@ -72,6 +75,7 @@ export function rememberVerdict(paths: Paths, workspace: Workspace, config: Conf
   const plain = manifest.state !== "invalid" && !(manifest.state === "enrolled" && manifest.mode !== "shared-cache-backed");
   if (!plain || !/^\/[^\n]*$|^$/.test(logicalRoot) || root.includes("\n")) return;
   const verdict = enrolment(workspace, config) === undefined ? "unenrolled" : "enrolled";
+  const strict = config.guard.medium === "heavy" ? ` ${mediumIsHeavy}` : "";
   const files = [join(root, manifestName), join(root, envFileName), join(paths.config, "config.toml"), join(paths.config, "trust.json")];
   const [, envFile, configFile] = files.map((file) => existsSync(file));
   const present = `${manifest.state === "absent" ? "none" : "manifest"}${envFile === true ? "+env" : ""}${configFile === true ? "+config" : ""}`;
@@ -79,7 +83,7 @@ export function rememberVerdict(paths: Paths, workspace: Workspace, config: Conf
     if (youngest(files) > Date.now() - 1000) return;
     const directory = `${paths.state}/workspace${logicalRoot}`;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    writeFileSync(`${directory}/.verdict`, `${verdict} ${present}\n${root}\n`, { mode: 0o600 });
+    writeFileSync(`${directory}/.verdict`, `${verdict} ${present}${strict}\n${root}\n`, { mode: 0o600 });
   } catch {
     // A read-only or full state directory costs speed, not correctness.
   }
