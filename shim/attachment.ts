@@ -94,7 +94,7 @@ export function withoutDaemon(error: unknown, patience: Patience, paths: Paths, 
 /** The daemon's status, once it has settled on an attachment of the kind, or has had its time. */
 export async function statusOf(paths: Paths, client: DaemonClient, kind: Tool, profile: string, patience: Patience): Promise<StatusReport> {
   if (patience === "guard") await started(paths);
-  const status = await client.status(profile);
+  const status = await asked(client, kind, profile, patience);
   if (patience === "look" || status[kind].state === "attached" || !status[kind].unsettled) return status;
   let last = status;
   for await (const report of client.watch(profile, AbortSignal.timeout(longestWait))) {
@@ -102,6 +102,14 @@ export async function statusOf(paths: Paths, client: DaemonClient, kind: Tool, p
     if (report[kind].state === "attached" || !report[kind].unsettled) break;
   }
   return last;
+}
+
+/** A cache that was there within the last lease may be back already, before the daemon's next look: then it is asked first. */
+async function asked(client: DaemonClient, kind: Tool, profile: string, patience: Patience): Promise<StatusReport> {
+  const status = await client.status(profile);
+  const { state, unsettled, proofAgeS } = status[kind];
+  const lostLately = state === "unattached" && !unsettled && !status.detached && (proofAgeS ?? Number.POSITIVE_INFINITY) <= lease.span;
+  return lostLately && patience !== "look" ? client.verify(profile) : status;
 }
 
 async function started(paths: Paths): Promise<void> {

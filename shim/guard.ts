@@ -49,11 +49,17 @@ function carryOut(decision: Decision, invocation: Invocation, world: Surrounding
     case "inject":
       remember(world);
       if (decision.notice !== undefined) say(`flywheel: ${decision.notice}\n`);
-      return { kind: "inject", at: decision.at, flags: decision.flags };
+      return { kind: "inject", command: decision.command, at: decision.at, flags: decision.flags };
     case "settings":
       remember(world);
       if (decision.notice !== undefined) say(`flywheel: ${decision.notice}\n`);
-      return { kind: "settings", channel: decision.channel, settings: decision.settings };
+      return {
+        kind: "settings",
+        command: decision.command,
+        attached: decision.cache !== undefined,
+        channel: decision.channel,
+        settings: decision.settings,
+      };
     case "escape":
       say(escapeText(invocation.tool, decision.command, decision.reason));
       record("escape", decision, invocation, world);

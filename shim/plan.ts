@@ -11,9 +11,15 @@ export type Plan =
   /** The tool runs as it was called. */
   | { readonly kind: "run" }
   /** The flags go before argument number `at`, counted from the first word after the tool's name. */
-  | { readonly kind: "inject"; readonly at: number; readonly flags: readonly string[] }
-  /** Nix: as flags in front of every word, or in NIX_CONFIG. */
-  | { readonly kind: "settings"; readonly channel: Channel; readonly settings: readonly NixSetting[] }
+  | { readonly kind: "inject"; readonly command: string; readonly at: number; readonly flags: readonly string[] }
+  /** Nix: as flags in front of every word, or in NIX_CONFIG. `attached`: a command that runs attached leaves its mark. */
+  | {
+      readonly kind: "settings";
+      readonly command: string;
+      readonly attached: boolean;
+      readonly channel: Channel;
+      readonly settings: readonly NixSetting[];
+    }
   /** Refused: sh exits 78; what to say has been said on stderr. */
   | { readonly kind: "stop" };
 
@@ -27,12 +33,16 @@ export function planText(plan: Plan): string {
     case "settings": {
       const lines = plan.settings.map(({ name, value }) => `${name}=${value}`);
       if (!lines.every((line) => /^[a-z][a-z-]*=[^\s]+$/.test(line))) throw new TypeError("a setting that sh could not carry");
-      return `${planVersion}\n${plan.channel}\n${lines.join("\n")}\n`;
+      const mark = plan.command.replaceAll(" ", "-");
+      const command = plan.attached && /^[A-Za-z0-9_-]{1,64}$/.test(mark) ? [`command=${mark}`] : [];
+      return `${[planVersion, plan.channel, ...command, ...lines].join("\n")}\n`;
     }
     case "inject": {
       const odd = plan.flags.find((flag) => !/^--[^\s]+$/.test(flag));
       if (odd !== undefined) throw new TypeError("a flag that sh could not carry");
-      return `${planVersion}\ninject=${plan.at}\n${plan.flags.join("\n")}\n`;
+      // For the mark of the running command, where it is a name at all: sh may not have found it.
+      const command = /^[A-Za-z0-9_-]{1,64}$/.test(plan.command) ? [`command=${plan.command}`] : [];
+      return `${[planVersion, `inject=${plan.at}`, ...command, ...plan.flags].join("\n")}\n`;
     }
   }
 }

@@ -16,15 +16,19 @@ import {
   digit,
   endpointGrammar,
   leaseRuns,
+  leavesWord,
   listing,
+  marking,
   not,
   opening,
   places,
+  placesOrSlow,
   profileInUse,
   publishedFile,
   running,
   scope,
   slowPath,
+  tick,
   urlCharacters,
 } from "./common.ts";
 import { type BazelName, markerFile } from "./names.ts";
@@ -49,10 +53,13 @@ export function bazelFastPath(name: BazelName): string {
       '' | *[!${digit}]* | ???????*) _gf_step=bad: ;;
       esac
       ;;
+    inject:command=*) _gf_command=\${_gf_word#command=} ;;
     inject:--*) _gf_flags="$_gf_flags
 $_gf_word" ;;
 `,
-    end: `  inject:) _gf_inject "$@" ;;
+    end: `  inject:)
+${leavesWord}    _gf_inject "$@"
+    ;;
 `,
   };
   return `${opening(name, ", USE_BAZEL_VERSION and tools/bazel")}case \${USE_BAZEL_VERSION-} in
@@ -70,7 +77,7 @@ ${anyOf(commandsThat((commandClass) => commandClass !== "heavy"))}) _gf_run "$@"
 esac
 
 # The command: startup options come before it (option_processor.cc).
-_gf_class= _gf_value= _gf_policy= _gf_index=0
+_gf_class= _gf_value= _gf_policy= _gf_command= _gf_runtime= _gf_index=0
 for _gf_word in "$@"; do
   if [ -n "$_gf_value" ]; then
     _gf_value=
@@ -92,9 +99,10 @@ for _gf_word in "$@"; do
 done
 case $_gf_class in
 '' | pass) _gf_run "$@" ;;
+heavy) _gf_command=$_gf_word ;;
 esac
 
-# Puts the flags (one a line) before argument number _gf_at and runs the tool.
+${places}${tick}${marking(name)}# Puts the flags (one a line) before argument number _gf_at and runs the tool.
 _gf_inject() {
   if [ "$_gf_at" -eq $# ]; then
     set -- "$@" $_gf_flags
@@ -111,6 +119,7 @@ _gf_inject() {
       _gf_index=$((_gf_index - 1))
     done
   fi
+  _gf_mark
   _gf_run "$@"
 }
 
@@ -142,7 +151,7 @@ if [ -z "$_gf_at" ]; then
   _gf_at=$#
 fi
 
-${places}${scope}# What the environment says against it: anything but silence or agreement is the slow path's.
+${placesOrSlow}${scope}# What the environment says against it: anything but silence or agreement is the slow path's.
 if [ -n "\${BAZEL_REMOTE_EXECUTOR-}\${BAZEL_REMOTE_INSTANCE_NAME-}" ]; then _gf_slow "$@"; fi
 case \${GF_BAZEL_SUBSTRATE_MODE-} in '' | shared-cache-backed) ;; *) _gf_slow "$@" ;; esac
 _gf_upload=

@@ -5,6 +5,7 @@
 import { envFileName } from "../../contract/env-file.ts";
 import { manifestName } from "../../contract/manifest.ts";
 import { largestPublished, lease, mostAliases, publishedVersion } from "../../contract/published.ts";
+import { runningDirectory, runningVersion } from "../../contract/running.ts";
 import { planVersion } from "../plan.ts";
 import { mediumIsHeavy } from "../scope.ts";
 import { markerFile, realToolVariable, type ShimName } from "./names.ts";
@@ -31,6 +32,8 @@ const publishedKeys = [
  * so what has no more characters than these has no more bytes than that.
  */
 export const longestReason = 256;
+/** Of the directory that a mark names: as long as any path may be. */
+const longestMarked = 4096;
 const mostCharacters = largestPublished - 3 * longestReason - publishedVersion.length - 1;
 
 export const lower = "abcdefghijklmnopqrstuvwxyz";
@@ -157,21 +160,74 @@ IFS='
 `;
 
 export const places = `# Where things are (contract/paths.ts).
-case \${HOME-} in
-/*) ;;
-*) _gf_slow "$@" ;;
-esac
-_gf_state=$HOME/.local/state/gloriousflywheel
-_gf_runtime=$_gf_state/run
-case \${XDG_RUNTIME_DIR-} in /*) _gf_runtime=$XDG_RUNTIME_DIR/gloriousflywheel ;; esac
-case \${GF_RUNTIME_DIR-} in /*) _gf_runtime=$GF_RUNTIME_DIR ;; esac
-case \${XDG_STATE_HOME-} in /*) _gf_state=$XDG_STATE_HOME/gloriousflywheel ;; esac
-case \${GF_STATE_DIR-} in /*) _gf_state=$GF_STATE_DIR ;; esac
-_gf_config=$HOME/.config/gloriousflywheel
-case \${XDG_CONFIG_HOME-} in /*) _gf_config=$XDG_CONFIG_HOME/gloriousflywheel ;; esac
-case \${GF_CONFIG_DIR-} in /*) _gf_config=$GF_CONFIG_DIR ;; esac
+_gf_places() {
+  case \${HOME-} in
+  /*) ;;
+  *) return 1 ;;
+  esac
+  _gf_state=$HOME/.local/state/gloriousflywheel
+  _gf_runtime=$_gf_state/run
+  case \${XDG_RUNTIME_DIR-} in /*) _gf_runtime=$XDG_RUNTIME_DIR/gloriousflywheel ;; esac
+  case \${GF_RUNTIME_DIR-} in /*) _gf_runtime=$GF_RUNTIME_DIR ;; esac
+  case \${XDG_STATE_HOME-} in /*) _gf_state=$XDG_STATE_HOME/gloriousflywheel ;; esac
+  case \${GF_STATE_DIR-} in /*) _gf_state=$GF_STATE_DIR ;; esac
+  _gf_config=$HOME/.config/gloriousflywheel
+  case \${XDG_CONFIG_HOME-} in /*) _gf_config=$XDG_CONFIG_HOME/gloriousflywheel ;; esac
+  case \${GF_CONFIG_DIR-} in /*) _gf_config=$GF_CONFIG_DIR ;; esac
+}
 
 `;
+
+export const placesOrSlow = `if ! _gf_places; then _gf_slow "$@"; fi
+
+`;
+
+export const tick = `# The clock of leases: seconds, and which boot's they are.
+_gf_tick() {
+  if [ -r /proc/uptime ] && [ -r /proc/sys/kernel/random/boot_id ]; then
+    _gf_now=
+    { IFS= read -r _gf_now || [ -n "$_gf_now" ]; } </proc/uptime
+    _gf_now=\${_gf_now%%.*}
+    { IFS= read -r _gf_word || [ -n "$_gf_word" ]; } </proc/sys/kernel/random/boot_id
+    _gf_word=boot:$_gf_word
+  else
+    _gf_now=$(date +%s)
+    _gf_word=wall:none
+  fi
+}
+
+`;
+
+/** How the slow path's last step makes ready for a mark. */
+export const leavesWord = `    # No directory to leave word in is no reason not to run.
+    _gf_now= _gf_profile=\${GF_PROFILE:-default}
+    if _gf_places; then _gf_tick; fi
+`;
+
+export function marking(name: ShimName): string {
+  return `# Tells the daemon that this command runs (contract/running.ts): the tool will have this shell's pid. It may fail,
+# but never say so, wait, or end the shell: nothing but a plain file of ours is opened, and no redirection stands alone.
+_gf_mark() {
+  case $_gf_now in
+  '' | *[!${digit}]* | ?????????????*) return 0 ;;
+  esac
+  case $_gf_profile in
+  '' | -* | *${not(`${lower}${digit}-`)}* | ?????????????????????????????????*) return 0 ;;
+  esac
+  case $_gf_command in
+  '' | *${not(`${lower}ABCDEFGHIJKLMNOPQRSTUVWXYZ${digit}_-`)}*) _gf_command=unknown ;;
+  esac
+  _gf_word=\${PWD-}
+  if [ \${#_gf_command} -gt 64 ] || [ \${#_gf_word} -gt ${longestMarked} ]; then return 0; fi
+  _gf_dir=$_gf_runtime/${runningDirectory}
+  _gf_file=$_gf_dir/$$
+  if [ ! -O "$_gf_dir" ] || [ -h "$_gf_dir" ] || [ -h "$_gf_file" ]; then return 0; fi
+  if [ -e "$_gf_file" ] && [ ! -f "$_gf_file" ]; then return 0; fi
+  { printf '%s\\n' '${runningVersion}' 'tool ${name}' "command $_gf_command" "profile $_gf_profile" "started $_gf_now" "directory $_gf_word" >|"$_gf_file"; } 2>/dev/null || :
+}
+
+`;
+}
 
 /** Ends outside the scope. Leaves `_gf_strict` set where the configuration makes medium commands heavy. */
 export const scope = `# Scope. The repository's root is the nearest directory with a manifest or a .git; the kernel resolves the dots.
@@ -341,16 +397,7 @@ if [ \${#_gf_reason} -gt ${longestReason} ] || [ -n "$_gf_bad" ] || [ -z "$_gf_r
 }
 
 export const leaseRuns = `# The lease, by the boot clock.
-if [ -r /proc/uptime ] && [ -r /proc/sys/kernel/random/boot_id ]; then
-  _gf_now=
-  { IFS= read -r _gf_now || [ -n "$_gf_now" ]; } </proc/uptime
-  _gf_now=\${_gf_now%%.*}
-  { IFS= read -r _gf_word || [ -n "$_gf_word" ]; } </proc/sys/kernel/random/boot_id
-  _gf_word=boot:$_gf_word
-else
-  _gf_now=$(date +%s)
-  _gf_word=wall:none
-fi
+_gf_tick
 if [ "$_gf_clock:$_gf_boot" != "$_gf_word" ]; then _gf_slow "$@"; fi
 for _gf_word in "$_gf_verified" "$_gf_until" "$_gf_now" "$_gf_pid"; do
   case $_gf_word in

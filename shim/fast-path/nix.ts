@@ -27,16 +27,20 @@ import {
   digit,
   endpointGrammar,
   leaseRuns,
+  leavesWord,
   listing,
   lower,
+  marking,
   not,
   opening,
   places,
+  placesOrSlow,
   profileInUse,
   publishedFile,
   running,
   scope,
   slowPath,
+  tick,
 } from "./common.ts";
 
 const letters = `${lower}${lower.toUpperCase()}`;
@@ -54,7 +58,7 @@ function commandOf(name: NixName): string {
   const twos = name === "nix" ? [...twoWordOptions, ...nixTwoWordOptions] : twoWordOptions;
   const aboutCaches = (takes: 0 | 1): string => anyOf(substitutionOptions.filter((option) => (isTakingNone(option) ? 0 : 1) === takes));
   const alone = tool?.letters ?? nixLetters;
-  return `_gf_class=${tool?.base ?? ""} _gf_command= _gf_skip=0 _gf_naming= _gf_open= _gf_doubt=
+  return `_gf_class=${tool?.base ?? ""} _gf_command= _gf_runtime= _gf_skip=0 _gf_naming= _gf_open= _gf_doubt=
 for _gf_word in "$@"; do
   if [ $_gf_skip -gt 0 ]; then
     _gf_skip=$((_gf_skip - 1))
@@ -174,6 +178,8 @@ _gf_attach() {
 }\${_gf_word%%=*} = \${_gf_word#*=}"
     done
     export NIX_CONFIG
+    # What is entered or started would keep this pid, and the daemon busy, for as long as somebody works in it.
+    if [ -n "$_gf_command" ]; then _gf_mark; fi
   fi
   _gf_run "$@"
 }
@@ -181,12 +187,15 @@ _gf_attach() {
 `;
 
 const plans = {
-  variables: "_gf_settings=",
+  variables: "_gf_settings= _gf_command=",
   steps: `    plan:flags | plan:environment) _gf_step=setting: _gf_channel=$_gf_word ;;
+    setting:command=*) _gf_command=\${_gf_word#command=} ;;
     setting:[${lower}]*=?*) _gf_settings="$_gf_settings
 $_gf_word" ;;
 `,
-  end: `  setting:) _gf_attach "$@" ;;
+  end: `  setting:)
+${leavesWord}    _gf_attach "$@"
+    ;;
 `,
 };
 
@@ -228,7 +237,7 @@ ${commandOf(name)}case $_gf_class in
 '' | light) _gf_run "$@" ;;
 esac
 
-${attaching}${slowPath(name, plans)}${listing}${
+${places}${tick}${marking(name)}${attaching}${slowPath(name, plans)}${listing}${
   name === "nix-shell"
     ? `# A script that names nix-shell as its interpreter brings its own options, and must stay the first word.
 case \${1-} in
@@ -257,7 +266,7 @@ esac
 `
     : ""
 }
-${places}if [ $_gf_class = medium ] && [ ! -e "$_gf_config/config.toml" ]; then _gf_run "$@"; fi
+${placesOrSlow}if [ $_gf_class = medium ] && [ ! -e "$_gf_config/config.toml" ]; then _gf_run "$@"; fi
 if [ $_gf_class != medium ] && [ -n "\${GF_GUARD_BYPASS+set}" ]; then _gf_slow "$@"; fi
 
 ${scope}if [ $_gf_class = medium ]; then
@@ -302,6 +311,9 @@ ${limit.name}=${limit.value}" ;;
 esac
 `,
   )
-  .join("")}_gf_attach "$@"
+  .join(
+    "",
+  )}${name === "nix" ? `case $_gf_command in *' '*) _gf_command=\${_gf_command%% *}-\${_gf_command#* } ;; esac` : `_gf_command=${name}`}
+_gf_attach "$@"
 `;
 }
