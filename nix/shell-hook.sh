@@ -79,7 +79,7 @@ if _flywheel_first; then
     esac
   elif [ -n "${ZSH_VERSION-}" ]; then
     # In zsh's own syntax, which other shells cannot parse.
-    eval 'typeset -ga precmd_functions; precmd_functions=(_flywheel_follow ${precmd_functions:#_flywheel_follow})'
+    eval 'if [[ " ${precmd_functions[*]-} " != *" _flywheel_follow "* ]]; then precmd_functions+=(_flywheel_follow); fi'
   fi
 else
   printf '%s\n' 'flywheel: not on PATH, so nothing is guarded here' '  next: put the companion among the packages of this shell' >&2
