@@ -1,4 +1,5 @@
-# The daemon as a service: the same units that `flywheel service install` writes (cli/service), as attributes.
+# The daemon as a service: the same units that `flywheel service install` writes (cli/service), as attributes, since
+# each of the three hosts writes files of its own. test/nix/service.test.ts holds the two together.
 # `directories`: GF_CONFIG_DIR and GF_STATE_DIR, and for launchd GF_RUNTIME_DIR.
 { package, directories }:
 let
@@ -26,6 +27,7 @@ in
       ListenStream = "%t/gloriousflywheel/daemon.sock";
       SocketMode = "0600";
       DirectoryMode = "0700";
+      RemoveOnStop = "yes";
     };
     wantedBy = [ "sockets.target" ];
   };
@@ -35,16 +37,18 @@ in
     unit = {
       Requires = "gloriousflywheel.socket";
       After = "gloriousflywheel.socket";
-      StartLimitIntervalSec = 0;
+      StartLimitIntervalSec = 60;
+      StartLimitBurst = 30;
     };
     environment = { GF_RUNTIME_DIR = "%t/gloriousflywheel"; } // directories // surroundings;
     config = {
       Type = "exec";
       ExecStart = builtins.concatStringsSep " " command;
-      UnsetEnvironment = "NODE_OPTIONS NODE_PATH NODE_EXTRA_CA_CERTS http_proxy https_proxy HTTP_PROXY HTTPS_PROXY grpc_proxy all_proxy ALL_PROXY";
+      UnsetEnvironment = "NODE_OPTIONS NODE_PATH NODE_EXTRA_CA_CERTS NODE_TLS_REJECT_UNAUTHORIZED SSL_CERT_FILE SSL_CERT_DIR http_proxy https_proxy grpc_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY";
       UMask = "0077";
+      WorkingDirectory = "/";
       Restart = "on-failure";
-      RestartSec = 5;
+      RestartSec = 1;
       RestartPreventExitStatus = "1 203";
       TimeoutStopSec = 5;
       NoNewPrivileges = "yes";

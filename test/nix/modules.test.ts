@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseConfig, parseProfile } from "../../contract/config.ts";
 import { gloriousflywheel } from "../../contract/profile.ts";
 import { makeNixHouse, type NixHouse, nixMissing, nixProgram } from "../fixtures/nix-flake/nix.ts";
+import { evaluateModule, type ModuleKind } from "./host.ts";
 
 describe.skipIf(nixMissing)("modules", () => {
   let house: NixHouse;
@@ -14,39 +15,10 @@ describe.skipIf(nixMissing)("modules", () => {
   });
   afterAll(() => house[Symbol.asyncDispose]());
 
-  type Kind = "nixosModules" | "darwinModules" | "homeManagerModules";
-  const kinds: readonly Kind[] = ["nixosModules", "darwinModules", "homeManagerModules"];
+  const kinds: readonly ModuleKind[] = ["nixosModules", "darwinModules", "homeManagerModules"];
 
-  /** The configuration that a module makes of these settings, on a host that takes anything. */
-  const evaluate = (kind: Kind, settings: string, system = kind === "darwinModules" ? "aarch64-darwin" : "x86_64-linux") =>
-    house.evaluate(`
-      let
-        lib = nixpkgs.lib;
-        anything = default: lib.mkOption { type = lib.types.anything; inherit default; };
-        host = {
-          options = {
-            nix.settings = anything { };
-            environment = anything { };
-            systemd.user = anything { };
-            launchd = anything { };
-            home = anything { };
-            xdg = { configFile = anything { }; configHome = anything "/home/me/.config"; stateHome = anything "/home/me/.local/state"; };
-            programs = {
-              direnv = { enable = anything false; direnvrcExtra = anything ""; };
-              bash.initExtra = anything "";
-              zsh.initContent = anything "";
-              fish.interactiveShellInit = anything "";
-            };
-          };
-        };
-        evaluated = lib.evalModules {
-          modules = [ flake.${kind}.default host { config = { ${settings} }; } ];
-          specialArgs.pkgs = nixpkgs.legacyPackages.${system};
-        };
-      in removeAttrs evaluated.config [ "services" ] // { cfg = removeAttrs evaluated.config.services.gloriousflywheel [ "package" ]; }`);
-
-  const config = async (kind: Kind, settings: string, system?: string) => {
-    const { exitCode, stdout, stderr } = await evaluate(kind, settings, system);
+  const config = async (kind: ModuleKind, settings: string, system?: string) => {
+    const { exitCode, stdout, stderr } = await evaluateModule(house, kind, { settings, ...(system === undefined ? {} : { system }) });
     expect(exitCode, stderr).toBe(0);
     return JSON.parse(stdout);
   };
@@ -176,7 +148,7 @@ describe.skipIf(nixMissing)("modules", () => {
     ["trusted-users = [ ];", "does not exist"],
   ])("a mistake is named where it is made: %s", async (mistake, complaint) => {
     const settings = `services.gloriousflywheel = { ${mistake.startsWith("enable") ? "" : "enable = true; substituter.enable = true; settings.endpoints.bazel = [ ];"} ${mistake} };`;
-    const { exitCode, stderr } = await evaluate("nixosModules", settings);
+    const { exitCode, stderr } = await evaluateModule(house, "nixosModules", { settings });
     expect(exitCode).toBe(1);
     expect(stderr).toContain(complaint);
   });
