@@ -2,8 +2,7 @@
 import type { StatusReport } from "../../contract/api.ts";
 import type { Environment } from "../../contract/environment.ts";
 import { messageOf } from "../../contract/errors.ts";
-import type { ParityEnvironment } from "../../contract/parity.ts";
-import { bazelVariables, parityEnvironment } from "../../contract/parity.ts";
+import { bazelVariables, exportedVariable, type ParityEnvironment, parityEnvironment } from "../../contract/parity.ts";
 import type { Paths } from "../../contract/paths.ts";
 import { printable } from "../../contract/text.ts";
 import { type Absence, absenceOf } from "../../daemon/api/client/absence.ts";
@@ -14,12 +13,6 @@ import { statusWithoutDaemon } from "../status/report.ts";
 /** `enter` starts the daemon where none runs (not where CI is set) and waits for an attachment; `follow` does neither. */
 export const devshellSteps = ["enter", "follow"] as const;
 export type DevshellStep = (typeof devshellSteps)[number];
-
-/**
- * What the shell hook exported as BAZEL_REMOTE_CACHE. Another value there is the operator's own word and stays;
- * this one follows the attachment, also in a shell within the shell.
- */
-export const exportedVariable = "GF_SHELL_ATTACHED";
 
 /** When the answer has to be there, by the process' own clock (its start is 0): a prompt waits 2 s at most. Milliseconds. */
 const patience: Readonly<Record<DevshellStep, number>> = { enter: 1800, follow: 800 };

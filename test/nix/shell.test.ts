@@ -67,6 +67,33 @@ describe.skipIf(nixMissing)("entering", () => {
     expect(shells.tool.words()).toContain(`--remote_cache=${shells.cache.url}`);
   });
 
+  test("on a terminal: bash's own prompt comes up attached, and leaving gives its own exit code", async () => {
+    const script = programOnPath("script");
+    if (!script.available) throw new Error(script.reason);
+    await shells.stage.flywheel(["up"]);
+    // What is typed is echoed too: it is told from what is printed by the variables that it names.
+    const typed = `printf '%s\\n' "first=\${PATH%%:*}" "cache=$BAZEL_REMOTE_CACHE" "prompt=\${PROMPT_COMMAND%%;*}" "type=$(type -t _flywheel_follow)"\nexit 5\n`;
+    const left = await execa(script.path, ["--quiet", "--return", "--command", `nix develop path:${shells.consumer}`, "/dev/null"], {
+      cwd: shells.consumer,
+      env: { ...shells.env, TERM: "dumb" },
+      extendEnv: false,
+      input: typed,
+      reject: false,
+      timeout: 60_000,
+    });
+    expect(left.exitCode, left.stdout).toBe(5);
+    const printed = left.stdout.split(/\r?\n/);
+    expect(printed).toEqual(
+      expect.arrayContaining([
+        `first=${shells.shim}`,
+        `cache=${shells.cache.url}`,
+        "prompt=${_flywheel_at_prompt-}",
+        "type=function",
+        `flywheel: attached, local-proof: ${shells.cache.url} on cache.tail0ffee.ts.net`,
+      ]),
+    );
+  });
+
   test("twice, and one in the other: the same environment again", async () => {
     await shells.stage.flywheel(["up"]);
     const once = await enter(shells);
