@@ -1,7 +1,7 @@
 /** The environment of a shell that was entered with the companion (nix/shell-hook.sh), and the line that says where it stands. */
 import type { StatusReport } from "../../contract/api.ts";
 import type { Environment } from "../../contract/environment.ts";
-import { messageOf } from "../../contract/errors.ts";
+import { FlywheelError, messageOf } from "../../contract/errors.ts";
 import { bazelVariables, exportedVariable, type ParityEnvironment, parityEnvironment } from "../../contract/parity.ts";
 import type { Paths } from "../../contract/paths.ts";
 import { printable } from "../../contract/text.ts";
@@ -53,8 +53,8 @@ async function standing(step: DevshellStep, { env, paths, profile }: Surrounding
       }
       return undefined;
     } catch (error) {
-      const absence = absenceOf(error, paths);
-      return absence ?? { kind: "hung", words: messageOf(error), next: "flywheel status" };
+      const next = error instanceof FlywheelError ? error.next : undefined;
+      return absenceOf(error, paths) ?? { kind: "hung", words: messageOf(error), next: next ?? "flywheel status" };
     }
   };
   let absence = await look();
