@@ -15,7 +15,7 @@ export const devshellSteps = ["enter", "follow"] as const;
 export type DevshellStep = (typeof devshellSteps)[number];
 
 /** When the answer has to be there, by the process' own clock (its start is 0): a prompt waits 2 s at most. Milliseconds. */
-const patience: Readonly<Record<DevshellStep, number>> = { enter: 1800, follow: 800 };
+const patience: Readonly<Record<DevshellStep, number>> = { enter: 1600, follow: 800 };
 
 export interface Devshell {
   readonly environment: ParityEnvironment;
