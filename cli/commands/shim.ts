@@ -14,7 +14,7 @@ import { oneOf } from "../values.ts";
 
 export default defineCommand({
   name: "shim",
-  summary: "put the guard in front of bazel, take it away, or say where it is",
+  summary: "put the guard in front of bazel and nix, take it away, or say where it is",
   details:
     "`install` adds a marked block to your shell's start file that puts the shim's directory first on PATH; `uninstall` removes exactly that block. Both show the change first and ask.",
   arguments: [{ name: "<action>", summary: "what to do", choices: ["install", "uninstall", "path"] }],

@@ -13,7 +13,6 @@ import {
   isElsewhere,
   nixDetachment,
 } from "../../contract/nix/injection.ts";
-import { nixPublicKey } from "../../contract/nix/key.ts";
 import { nixConfigLists } from "../../contract/nix-config.ts";
 import { printable } from "../../contract/text.ts";
 import type { Decision, Invocation, Refusal, World } from "../decide.ts";
@@ -141,13 +140,29 @@ async function operatorCache(env: Environment, world: World, localProofAllowed: 
   if (isLoopback(endpoint.host) && !localProofAllowed) {
     return { state: "fault", reason: "ATTIC_SERVER names a loopback endpoint, which is never a shared cache", next };
   }
-  const publicKey = atticPublicKey ?? profile.nix.publicKey ?? "";
-  if (!nixPublicKey.test(publicKey)) {
-    return { state: "fault", reason: "ATTIC_SERVER is set, and no public key of its cache is", next: "set ATTIC_PUBLIC_KEY" };
+  // A key comes from the profile, never from the environment alone.
+  const { publicKey } = profile.nix;
+  if (publicKey === undefined) {
+    return {
+      state: "fault",
+      reason: "ATTIC_SERVER is set, and the profile has no public key for its cache",
+      next: "write [nix] public_key into the profile",
+    };
+  }
+  if (atticPublicKey !== undefined && atticPublicKey !== publicKey) {
+    return {
+      state: "fault",
+      reason: "ATTIC_PUBLIC_KEY is not the profile's key",
+      next: "unset it, or write [nix] public_key into the profile",
+    };
   }
   const report = await world.attachments.prove(profile, endpoint, localProofAllowed);
   if (!report.ok)
-    return { state: "fault", reason: `ATTIC_SERVER names ${redacted(endpoint)}, which fails at ${report.rung}: ${report.reason}`, next };
+    return {
+      state: "fault",
+      reason: `ATTIC_SERVER names ${redacted(endpoint)}, which fails at ${report.rung}: ${report.reason}`,
+      next: report.next ?? next,
+    };
   // A key that NIX_CONFIG names already need not be set again, which an untrusted user may not.
   const trustedUser = !nixConfigLists(nixConfig ?? "").trustedPublicKeys.includes(publicKey);
   const why = `ATTIC_SERVER names a cache that answered in ${Math.round(report.latencyMs)} ms`;

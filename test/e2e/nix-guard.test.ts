@@ -2,7 +2,7 @@
  * The guard for Nix, by its effect: a real Nix behind the built shim. Its derivations cannot be built while these
  * tests run, so that whatever is there came from the cache; what is attached is a file as the daemon publishes it.
  */
-import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { appendFileSync, chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -31,6 +31,7 @@ describe.skipIf(missing.length > 0)("a real Nix behind the shim", { timeout: 60_
     machine = await makeNixMachine();
     cache = await startNixCache(nginxPeer.available ? nginxPeer.path : "", { storeDir: machine.env["NIX_STORE_DIR"] ?? "" });
     [attachedTo, alone] = await Promise.all([stageOf(), stageOf()]);
+    appendFileSync(join(alone.env["GF_CONFIG_DIR"] ?? "", "profiles/default.toml"), `\n[nix]\npublic_key = "${cache.publicKey}"\n`);
   }, 60_000);
   afterAll(async () => {
     await Promise.all([attachedTo.dispose(), alone.dispose(), cache.dispose()]);
@@ -66,6 +67,10 @@ describe.skipIf(missing.length > 0)("a real Nix behind the shim", { timeout: 60_
       nix: { publicKey: key, trustedUser },
     });
     writeFileSync(join(directory, "nix"), text, { mode: 0o600 });
+  }
+
+  function withdraw(): void {
+    rmSync(join(attachedTo.env["GF_RUNTIME_DIR"] ?? "", "attachment/default/nix"));
   }
 
   async function shim(
@@ -356,6 +361,40 @@ describe.skipIf(missing.length > 0)("a real Nix behind the shim", { timeout: 60_
       expect((await shim(alone, "nix", ["eval", "--expr", "1+1"])).stdout).toBe("2");
     });
 
+    test("on a runner the fleet's own variables count, once the cache that they name has answered", async () => {
+      // The daemon judges by this machine's own store.
+      mkdirSync(join(cache.files, "fleet"));
+      writeFileSync(join(cache.files, "fleet/nix-cache-info"), "StoreDir: /nix/store\nPriority: 30\n");
+      const tools = join(machine.dir, "telling");
+      mkdirSync(tools);
+      writeFileSync(join(tools, "nix"), '#!/bin/sh\nprintf "%s\\n" "$NIX_CONFIG" "$*"\n', { mode: 0o755 });
+      const runner = {
+        PATH: `${built.shim}:${tools}:/usr/bin:/bin`,
+        CI: "true",
+        // No daemon was ever started for this one.
+        GF_RUNTIME_DIR: join(alone.dir, "runner"),
+        ATTIC_SERVER: `${cache.url}/`,
+        ATTIC_CACHE: "fleet",
+        ATTIC_PUBLIC_KEY: cache.publicKey,
+      };
+      const run = await shim(alone, "nix", ["build"], { env: runner });
+      expect(run.exitCode, run.stderr).toBe(0);
+      expect(run.stdout).toMatch(
+        new RegExp(`^extra-substituters = ${cache.url}/fleet\nextra-trusted-public-keys = test-cache:[^\n]*\n[^]*\nbuild$`),
+      );
+      for (const [change, reason] of [
+        [{ ATTIC_CACHE: "missing" }, /refused nix build: ATTIC_SERVER names http:\/\/<redacted>:\d+, which fails at /],
+        [{ ATTIC_PUBLIC_KEY: `other:${"A".repeat(43)}=` }, /ATTIC_PUBLIC_KEY is not the profile's key/],
+        [{ ATTIC_SERVER: "http://$(id)" }, /ATTIC_SERVER: the endpoint holds a/],
+        [{ ATTIC_SERVER: undefined }, /CI is set, so no daemon is started, and ATTIC_SERVER names no endpoint/],
+        [{ GF_BAZEL_LOCAL_PROOF: undefined, GF_CONFIG_DIR: undefined }, /loopback endpoint, which is never a shared cache/],
+      ] as const) {
+        const refused = await shim(alone, "nix", ["build"], { env: { ...runner, ...change } });
+        expect(refused.exitCode, refused.stderr).toBe(78);
+        expect(refused.stderr).toMatch(reason);
+      }
+    });
+
     test("outside the scope nothing is guarded", async () => {
       const run = await shim(alone, "nix", ["build", "--no-link", "--expr", machine.derivation("outside")], {
         env: { GF_GUARD_SCOPE: "enrolled" },
@@ -367,7 +406,7 @@ describe.skipIf(missing.length > 0)("a real Nix behind the shim", { timeout: 60_
   });
 
   describe("a cache that fails", () => {
-    test("one that died within its lease is given up in a second, and --fallback goes on", async () => {
+    test("one that died within its lease is given up in a second, and the next call says how to go on", async () => {
       const { expression, path } = await cached();
       const args = ["build", "--no-link", "--expr", expression];
       machine.allowBuilding();
@@ -381,8 +420,13 @@ describe.skipIf(missing.length > 0)("a real Nix behind the shim", { timeout: 60_
         // It has met this cache before: then it fails rather than build behind the user's back.
         expect(run.exitCode, run.stderr).toBe(1);
         expect(run.stderr).toContain(`unable to download '${cache.url}`);
-        publish();
-        const on = await shim(attachedTo, "nix", [...args, "--fallback"]);
+        // By then the daemon has taken its word back. (Nix 2.8 aborts by itself under --fallback with such a cache.)
+        withdraw();
+        const next = await shim(attachedTo, "nix", args);
+        expect(next.exitCode, next.stderr).toBe(78);
+        expect(next.stderr).toMatch(/next: flywheel compat --reason "…" -- nix build/);
+        const env = { ...machine.env };
+        const on = await attachedTo.flywheel(["compat", "--reason", "the cache died", "--", "nix", ...args], { env });
         expect(on.exitCode, on.stderr).toBe(0);
       } finally {
         machine.forbidBuilding();
