@@ -53,6 +53,12 @@ describe.skipIf(nixMissing)("the flake", () => {
     expect(readFileSync(join(shim.stdout, "bazel"), "utf8")).toMatch(/^#!\/bin\/sh\n/);
   });
 
+  test("built a second time, it is the same bytes", { timeout: 120_000 }, async () => {
+    const link = join(house.dir, "again");
+    const { exitCode, stderr } = await house.nix(["build", "--rebuild", "--out-link", link, house.url, ...house.stub]);
+    expect(exitCode, stderr).toBe(0);
+  });
+
   test("the app, the overlay and a shell for others name that package", async () => {
     const { stdout, stderr } = await house.evaluate(`
       let
