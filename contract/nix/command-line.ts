@@ -177,6 +177,8 @@ function scanWords(tool: NixName, args: readonly string[]): Scan {
       }
       index += 2;
     } else if (arity(tool, word) > 0) {
+      // An upload: what it carries is there, and where it goes is not ours to judge.
+      if (command === "copy" && word === "--to") executes = false;
       index += arity(tool, word);
     } else if (!word.startsWith("-")) {
       if (words !== undefined || found !== undefined) continue;

@@ -2,7 +2,9 @@
  * The guard for Nix, by its effect: a real Nix behind the built shim. Its derivations cannot be built while these
  * tests run, so that whatever is there came from the cache; what is attached is a file as the daemon publishes it.
  */
+import { once } from "node:events";
 import { appendFileSync, chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -228,26 +230,29 @@ describe.skipIf(missing.length > 0)("a real Nix behind the shim", { timeout: 60_
       expect((await shim(alone, "nixos-rebuild", ["switch"], { env })).exitCode).toBe(78);
     });
 
-    test.each([
-      ["--offline"],
-      ["--no-net"],
-      ["--no-substitute"],
-      ["--substituters", ""],
-      ["--option", "substituters", "https://cache.nixos.org"],
-      ["--option", "substitute", "false"],
-      ["--trusted-public-keys", ""],
-    ])("is refused where the user's own option takes it away: %s %s %s", async (...words) => {
+    test.each(["--offline", "--no-net", "--no-substitute", "--option substitute false", "--substituters ∅", "--trusted-public-keys ∅"])(
+      "is refused where the user's own option takes it away: %s",
+      async (option) => {
+        publish();
+        const words = option.split(" ").map((word) => word.replace("∅", ""));
+        const run = await shim(attachedTo, "nix", ["build", ...words, "--expr", machine.derivation("never")]);
+        expect(run.exitCode, run.stderr).toBe(78);
+        expect(run.stdout).toBe("");
+        expect(run.stderr).toMatch(/^flywheel: refused nix build: /);
+        expect(run.stderr).toMatch(/next: flywheel compat --reason "…" -- nix build/);
+      },
+    );
+
+    test("is refused where the user's own option names other caches, and is not where it names this one too", async () => {
+      const { expression, path } = await cached();
+      const args = (list: string) => ["build", "--no-link", "--option", "substituters", list, "--expr", expression];
       publish();
-      const run = await shim(attachedTo, "nix", [
-        "build",
-        ...words.filter((word) => word !== undefined),
-        "--expr",
-        machine.derivation("never"),
-      ]);
-      expect(run.exitCode, run.stderr).toBe(78);
-      expect(run.stdout).toBe("");
-      expect(run.stderr).toMatch(/^flywheel: refused nix build: /);
-      expect(run.stderr).toMatch(/next: flywheel compat --reason "…" -- nix build/);
+      const other = await shim(attachedTo, "nix", args("https://cache.nixos.org"));
+      expect(other.exitCode, other.stderr).toBe(78);
+      expect(other.stderr).toMatch(/^flywheel: refused nix build: substituters names other caches than the attached one/);
+      const both = await shim(attachedTo, "nix", args(`${cache.url}/?priority=10`));
+      expect(both.exitCode, both.stderr).toBe(0);
+      expect(await signaturesOf(path)).toHaveLength(1);
     });
 
     test("is refused where NIX_CONFIG turns substitution off", async () => {
@@ -316,6 +321,24 @@ describe.skipIf(missing.length > 0)("a real Nix behind the shim", { timeout: 60_
       expect([legacy.exitCode, legacy.stdout], legacy.stderr).toEqual([0, "in"]);
       const dev = await shim(alone, "nix", ["print-dev-env", "--expr", shell]);
       expect(dev.exitCode, dev.stderr).toBe(0);
+    });
+
+    test("a daemon that hangs keeps nobody out for longer than 2 s", async () => {
+      const shell = `derivation { name = "hung"; system = "${machine.system}"; builder = "/bin/bash"; outputs = [ "out" ]; args = [ "-c" "exit 1" ]; }`;
+      await machine.must("nix", ["develop", "--expr", shell, "-c", "true"]);
+      const runtime = join(alone.dir, "hung");
+      mkdirSync(runtime, { mode: 0o700 });
+      const server = createServer(() => {}).listen(join(runtime, "daemon.sock"));
+      await once(server, "listening");
+      try {
+        const started = performance.now();
+        const run = await shim(alone, "nix", ["develop", "--expr", shell, "-c", "echo", "in"], { env: { GF_RUNTIME_DIR: runtime } });
+        expect([run.exitCode, run.stdout], run.stderr).toEqual([0, "in"]);
+        expect(run.stderr).toMatch(/^flywheel: no shared Nix cache is attached: nothing was attached within 2 s; /);
+        expect(performance.now() - started).toBeLessThan(6000);
+      } finally {
+        server.close();
+      }
     });
 
     test("an entry that would have to build says so, and how to build all the same", async () => {
