@@ -20,7 +20,7 @@ export interface Shells {
   readonly tool: RecordingTool;
   /** A user's environment before entering: no shim, no attachment. */
   readonly env: Readonly<Record<string, string>>;
-  /** Both, and waits for the daemon to be gone. */
+  /** Ends and removes all of it; waits for the daemon to be gone. */
   dispose(): Promise<void>;
 }
 
@@ -28,10 +28,11 @@ export interface Shells {
 export const withCache = { nodes: [{ name: "cache", addresses: ["127.0.0.1"], tags: ["tag:bazel-cache"] }] };
 
 export async function makeShells(): Promise<Shells> {
-  const house = await makeNixHouse(nixProgram());
-  const cache = await startCache({ kind: "grpc" });
-  const stage = await makeStage([], { grpcPorts: [cache.port], httpPorts: [], tailnet: withCache });
+  await using made = new AsyncDisposableStack();
+  const house = made.use(await makeNixHouse(nixProgram()));
   const built = await buildFlake(house, "default");
+  const cache = made.use(await startCache({ kind: "grpc" }));
+  const stage = made.use(await makeStage([], { grpcPorts: [cache.port], httpPorts: [], tailnet: withCache }));
   const tool = recordingTool(join(house.dir, "tools"));
   const consumer = join(house.dir, "consumer");
   mkdirSync(consumer);
@@ -52,6 +53,7 @@ export async function makeShells(): Promise<Shells> {
   );
   const { GF_GUARD_SCOPE: _scope, PATH: _path, HOME: _home, ...machine } = stage.env;
   const env = { ...machine, ...house.env, PATH: `${tool.directory}:${house.env["PATH"]}` };
+  const all = made.move();
   return {
     house,
     stage,
@@ -61,11 +63,7 @@ export async function makeShells(): Promise<Shells> {
     consumer,
     tool,
     env,
-    dispose: async () => {
-      await stage.dispose();
-      await cache.dispose();
-      await house[Symbol.asyncDispose]();
-    },
+    dispose: () => all.disposeAsync(),
   };
 }
 
