@@ -15,5 +15,5 @@ export async function runningDaemon(paths: Paths): Promise<DaemonClient> {
 
 /** The daemon's own code where it is one that the user can act upon by it. */
 function startFailure(code: string): ErrorCode {
-  return code === "config-invalid" || code === "runtime-directory-unsafe" ? code : "daemon-start-failed";
+  return code === "config-invalid" || code === "runtime-directory-unsafe" || code === "protocol" ? code : "daemon-start-failed";
 }

@@ -5,21 +5,27 @@ import { parseArgs } from "node:util";
 import type { StartResult } from "../contract/api.ts";
 import { FlywheelError, messageOf } from "../contract/errors.ts";
 import { pathsFrom } from "../contract/paths.ts";
+import { takeHandedSocket } from "./handed.ts";
 import { closeInherited } from "./inherited.ts";
 
-const usage = "usage: flywheeld run [--ready-fd N] | flywheeld probe --kind bazel|nix --endpoint URL [--local-proof] [--profile NAME]";
+const usage =
+  "usage: flywheeld run [--ready-fd N] [--service] | flywheeld probe --kind bazel|nix --endpoint URL [--local-proof] [--profile NAME]";
 
 async function main(argv: readonly string[]): Promise<number> {
   const paths = pathsFrom(process.env, homedir());
   const [command, ...args] = argv;
   switch (command) {
     case "run": {
-      const { values } = parseArgs({ args, options: { "ready-fd": { type: "string", default: "1" } } });
+      const { values } = parseArgs({
+        args,
+        options: { "ready-fd": { type: "string", default: "1" }, service: { type: "boolean", default: false } },
+      });
       const fd = Number(values["ready-fd"]);
       if (!Number.isInteger(fd) || fd < 1) throw new FlywheelError("usage", usage);
+      const handed = takeHandedSocket(process.env);
       if (fd > 2) closeInherited(fd);
       const { run } = await import("./run.ts");
-      return run(paths, process.env, (result) => tell(fd, result));
+      return run(paths, process.env, (result) => tell(fd, result), { startedBy: values.service ? "service" : "flywheel", handed });
     }
     case "probe": {
       const { values } = parseArgs({

@@ -20,6 +20,7 @@ import { Judge, probeReport } from "./api/judge.ts";
 import type { ApiHandlers } from "./api/server.ts";
 import { Keeper } from "./attachment/keeper.ts";
 import { OperatorMemory } from "./attachment/operator.ts";
+import { NodePaths, tailnetAddress } from "./attachment/path.ts";
 import { discover } from "./discovery/discover.ts";
 import { judgeOperatorEndpoint } from "./discovery/operator.ts";
 import type { Faults } from "./faults.ts";
@@ -27,15 +28,26 @@ import { Escapes } from "./journal/escapes.ts";
 import { defaultTimeoutMs, type ProbeContext } from "./probe/context.ts";
 import { Prober } from "./probe/prober.ts";
 import { Publisher, publishedOf } from "./publish/publisher.ts";
+import { type RunningCommand, RunningCommands } from "./running/running.ts";
 import { buildStatus, nixKeys } from "./status.ts";
 import { configuredSocket } from "./tailnet/locate.ts";
+import type { Tailnet } from "./tailnet/tailnet.ts";
 import { TailnetWatcher } from "./tailnet/watch.ts";
-import { onWake } from "./wake.ts";
+import { type MachineWatch, type Upheaval, watchMachine } from "./wake.ts";
 
 /** No more profiles are kept attached at once. */
 const mostKeepers = 16;
 /** How long a round waits for the tailnet's answer, milliseconds: what the operator named need not wait for a client that hangs. */
 const firstAnswer = 1_000;
+
+const notAsked: Tailnet = {
+  state: "unreachable",
+  via: null,
+  systemSocket: true,
+  code: "absent",
+  reason: "the Tailscale client has not been asked yet",
+  next: undefined,
+};
 
 type Listener = (status: StatusReport) => void;
 
@@ -59,6 +71,8 @@ export class Service implements ApiHandlers {
     },
   });
   readonly #judge = new Judge();
+  readonly #paths = new NodePaths();
+  readonly #running: RunningCommands;
   readonly #escapes: Escapes;
   readonly #keepers = new Map<string, Keeper>();
   readonly #listeners = new Map<string, Set<Listener>>();
@@ -70,7 +84,7 @@ export class Service implements ApiHandlers {
   #watcher: TailnetWatcher | undefined;
   #begun = false;
   #closed = false;
-  #endWake: (() => void) | undefined;
+  #machine: MachineWatch | undefined;
 
   /** @throws FlywheelError `config-invalid` where the configuration, the default profile or trust.json is malformed */
   constructor(options: ServiceOptions) {
@@ -81,6 +95,14 @@ export class Service implements ApiHandlers {
     this.#escapes = new Escapes(paths);
     this.#publisher = new Publisher(paths, (fault) => {
       if (faults.set("publish", fault)) log.warn(fault ?? "publishing again");
+    });
+    this.#running = new RunningCommands({
+      paths,
+      clock: readClock,
+      onChange: (ended) => this.#commandsChanged(ended),
+      onFault: (fault) => {
+        if (faults.set("running", fault)) log.warn(fault);
+      },
     });
     this.#operator = new OperatorMemory(paths);
     try {
@@ -102,18 +124,15 @@ export class Service implements ApiHandlers {
 
   /** Whether a guarded command runs: the daemon then stays, however idle it is. */
   get busy(): boolean {
-    return false;
+    return this.#running.list.length > 0;
   }
 
   /** Begins to look and to keep; returns at once. */
   begin(): void {
     this.#publisher.withdrawAll();
     this.#watcher = this.#watch();
-    this.#endWake = onWake(() => {
-      this.#options.log.info("the machine woke up: proving again");
-      void this.#watcher?.refresh();
-      this.#reconsiderAll();
-    });
+    this.#running.start();
+    this.#machine = watchMachine((event) => this.#startOver(event));
     void this.#lookAtTailnet().then(() => this.#beginKeeping());
   }
 
@@ -121,7 +140,8 @@ export class Service implements ApiHandlers {
   async close(options: { readonly ownsRuntime: boolean }): Promise<void> {
     this.#begun = false;
     this.#closed = true;
-    this.#endWake?.();
+    this.#machine?.close();
+    this.#running.close();
     const closing = [...this.#keepers.values()].map((keeper) => keeper.close());
     if (options.ownsRuntime) this.#publisher.withdrawAll();
     await Promise.all([this.#watcher?.close(), this.#prober.close()]);
@@ -134,6 +154,8 @@ export class Service implements ApiHandlers {
   }
 
   status(profile: string): StatusReport {
+    // What the machine slept through must not be told as if it were so still.
+    this.#machine?.look();
     return this.#status(this.#keeper(profile));
   }
 
@@ -244,6 +266,26 @@ export class Service implements ApiHandlers {
     this.#reconsiderAll();
   }
 
+  #startOver(event: Upheaval): void {
+    this.#options.log.info(`${event === "woke" ? "the machine woke up" : "the network changed"}: proving again`);
+    void this.#watcher?.refresh();
+    if (!this.#begun) return;
+    for (const keeper of this.#keepers.values()) void keeper.startOver();
+  }
+
+  /**
+   * Proves more often while guarded commands run, and at once when one ended: it may have ended because of the cache.
+   * Whether it did, nobody sees: the shim has become the tool by then, and nobody of ours waits for its exit code.
+   */
+  #commandsChanged(ended: readonly RunningCommand[]): void {
+    for (const [name, keeper] of this.#keepers) {
+      const concerns = ({ profile }: RunningCommand): boolean => profile === name;
+      keeper.setPace(this.#running.list.some(concerns) ? "busy" : "idle");
+      if (this.#begun && ended.some(concerns)) keeper.proveSoon();
+      this.#tell(name);
+    }
+  }
+
   #watch(): TailnetWatcher {
     const { env, log } = this.#options;
     const watcher = new TailnetWatcher({
@@ -283,12 +325,13 @@ export class Service implements ApiHandlers {
       clock: readClock,
       discover: (profile) => this.#discover(profile),
       probe: (profile, candidate, timeoutMs) => this.#probe(profile, candidate, timeoutMs),
-      ping: (address) => void this.#watcher?.ping(address),
+      ping: (candidate) => void this.#ping(candidate),
       onChange: (changed, kind) => this.#changed(changed, kind),
       onFault: (thrown) => this.onDefect(thrown),
     });
     this.#keepers.set(name, keeper);
     if (this.#operator.store.detached.includes(name)) keeper.setDetached(true);
+    if (this.#running.list.some(({ profile }) => profile === name)) keeper.setPace("busy");
     if (this.#begun) void keeper.reconsider();
     return keeper;
   }
@@ -313,6 +356,18 @@ export class Service implements ApiHandlers {
       .flatMap((keeper) => [...keeper.bazel.tracks, ...keeper.nix.tracks].map((track) => track.candidate));
     this.#prober.retain([...found.candidates, ...elsewhere, ...this.#judge.candidates].map((candidate) => candidate.endpoint));
     return found;
+  }
+
+  /** Keeps the direct path open, and notes which path it is. */
+  async #ping(candidate: Candidate): Promise<void> {
+    const address = tailnetAddress(candidate, this.#tailnet);
+    const ping = address === undefined ? undefined : await this.#watcher?.ping(address);
+    if (address === undefined || ping === undefined || this.#closed || !this.#paths.note(address, ping)) return;
+    for (const name of this.#keepers.keys()) this.#tell(name);
+  }
+
+  get #tailnet(): Tailnet {
+    return this.#watcher?.current ?? notAsked;
   }
 
   #probe(profile: Profile, candidate: Candidate, timeoutMs: number | undefined): Promise<ProbeResult> {
@@ -395,16 +450,20 @@ export class Service implements ApiHandlers {
       startedAt: this.#startedAt,
       faults: this.#options.faults.list,
     };
-    const tailnet = this.#watcher?.current ?? {
-      state: "unreachable",
-      via: null,
-      systemSocket: true,
-      code: "absent",
-      reason: "the Tailscale client has not been asked yet",
-      next: undefined,
-    };
     const { profile, detached, bazel, nix } = keeper;
-    const trust = this.#trust;
-    return buildStatus({ profile, detached, bazel, nix, tailnet, trust, daemon, now: readClock(), escapes: this.#escapes.report() });
+    const tailnet = this.#tailnet;
+    return buildStatus({
+      profile,
+      detached,
+      bazel,
+      nix,
+      tailnet,
+      trust: this.#trust,
+      daemon,
+      now: readClock(),
+      escapes: this.#escapes.report(),
+      pathTo: (candidate) => this.#paths.of(tailnetAddress(candidate, tailnet)),
+      running: this.#running.list.filter((command) => command.profile === profile.name),
+    });
   }
 }

@@ -4,7 +4,9 @@ import {
   type CandidateReport,
   type DaemonReport,
   type EscapesReport,
+  type PathReport,
   type RejectionReport,
+  type RunningReport,
   type StatusReport,
   statusSchema,
   type TailnetReport,
@@ -14,8 +16,9 @@ import type { Candidate, Rejection } from "../contract/candidate.ts";
 import type { Profile } from "../contract/profile.ts";
 import type { Clock } from "../contract/published.ts";
 import type { TrustStore } from "../contract/trust.ts";
-import type { Attacher, Track } from "./attachment/attacher.ts";
+import type { Attacher, Standing } from "./attachment/attacher.ts";
 import { tailnetTrust } from "./discovery/trust.ts";
+import type { RunningCommand } from "./running/running.ts";
 import type { Tailnet } from "./tailnet/tailnet.ts";
 
 export interface StatusInput {
@@ -28,6 +31,10 @@ export interface StatusInput {
   readonly now: Clock;
   readonly daemon: DaemonReport;
   readonly escapes: EscapesReport;
+  /** By which path packets reach the candidate's node; null where nobody knows. */
+  readonly pathTo: (candidate: Candidate) => PathReport | null;
+  /** Of this profile. */
+  readonly running: readonly RunningCommand[];
 }
 
 export function buildStatus(input: StatusInput): StatusReport {
@@ -42,7 +49,7 @@ export function buildStatus(input: StatusInput): StatusReport {
     profile: profile.name,
     detached: input.detached,
     bazel: {
-      ...attachmentReport(bazel, input.bazel, input.now),
+      ...attachmentReport(bazel, input.bazel, input),
       upload: bazel.state === "attached" && profile.bazel.upload,
       digestFunctions: bazelFacts?.digestFunctions ?? null,
       updateEnabled: bazelFacts?.updateEnabled ?? null,
@@ -50,17 +57,17 @@ export function buildStatus(input: StatusInput): StatusReport {
       instanceName: profile.bazel.instanceName ?? null,
     },
     nix: {
-      ...attachmentReport(nix, input.nix, input.now),
+      ...attachmentReport(nix, input.nix, input),
       publicKey: nixKeys(profile, input.trust)[0] ?? null,
       trusted: null,
       storeDir: nix.state === "attached" ? (nix.facts.storeDir ?? null) : null,
     },
     tailnet: tailnetReport(profile, input.tailnet, input.trust),
-    candidates: [input.bazel, input.nix].flatMap((attacher) => attacher.tracks.map((track) => candidateReport(track, attacher.attachment))),
+    candidates: [...input.bazel.standings, ...input.nix.standings].map(candidateReport),
     rejections: [...input.bazel.rejections, ...input.nix.rejections].map(rejectionReport),
     daemon: input.daemon,
     escapes: input.escapes,
-    running: [],
+    running: input.running.map(runningReport),
   };
 }
 
@@ -70,16 +77,16 @@ export function nixKeys(profile: Profile, trust: TrustStore): readonly string[] 
   return [...own, ...trust.keys.filter((entry) => entry.profile === profile.name).map((entry) => entry.key)];
 }
 
-function attachmentReport(attachment: Attachment, attacher: Attacher, now: Clock): AttachmentReport {
+function attachmentReport(attachment: Attachment, attacher: Attacher, { now, pathTo }: StatusInput): AttachmentReport {
   const { lastProof } = attacher;
   const proved = {
     verifiedAt: lastProof?.at.toISOString() ?? null,
     proofAgeS: lastProof === undefined ? null : Math.max(0, now.seconds - lastProof.verified),
+    since: attacher.since.toISOString(),
   };
   if (attachment.state === "unattached") {
     return {
       ...proved,
-      since: null,
       path: null,
       state: "unattached",
       endpoint: null,
@@ -96,8 +103,7 @@ function attachmentReport(attachment: Attachment, attacher: Attacher, now: Clock
   const { candidate } = attachment;
   return {
     ...proved,
-    since: null,
-    path: null,
+    path: pathTo(candidate),
     state: "attached",
     endpoint: candidate.endpoint.url,
     source: candidate.source.name,
@@ -111,7 +117,7 @@ function attachmentReport(attachment: Attachment, attacher: Attacher, now: Clock
   };
 }
 
-function candidateReport(track: Track, attachment: Attachment): CandidateReport {
+function candidateReport({ track, role, why }: Standing): CandidateReport {
   const { candidate, outcome } = track;
   const failed = outcome?.ok === false ? outcome : undefined;
   return {
@@ -124,12 +130,16 @@ function candidateReport(track: Track, attachment: Attachment): CandidateReport 
     reason: failed?.reason ?? null,
     next: failed?.next ?? null,
     latencyMs: track.latencyMs === undefined ? null : tenths(track.latencyMs),
-    attached: attachment.state === "attached" && attachment.candidate.endpoint.url === candidate.endpoint.url,
-    standby: false,
-    why: null,
-    since: null,
+    attached: role === "attached",
+    standby: role === "standby",
+    why: why ?? null,
+    since: track.since?.toISOString() ?? null,
     provedAt: track.proof?.at.toISOString() ?? null,
   };
+}
+
+function runningReport({ pid, tool, command, directory, startedAt }: RunningCommand): RunningReport {
+  return { pid, tool, command, directory: directory ?? null, startedAt: startedAt.toISOString() };
 }
 
 function rejectionReport({ kind, source, subject, reason, next }: Rejection): RejectionReport {

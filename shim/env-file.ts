@@ -1,9 +1,11 @@
 /** A workspace's `.env.flywheel.local`: repository content, so it counts only once the user has trusted that very text. */
 import { createHash } from "node:crypto";
-import { readFileSync, realpathSync, statSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import { envFileName, largestEnvFile, parseEnvFile } from "../contract/env-file.ts";
+import { messageOf } from "../contract/errors.ts";
 import type { TrustStore } from "../contract/trust.ts";
+import { readBounded } from "../daemon/api/client/bounded.ts";
 
 export type EnvFile =
   | { readonly state: "absent" }
@@ -18,12 +20,11 @@ export function readEnvFile(root: string, trust: TrustStore): EnvFile {
   let content: Buffer;
   let path: string;
   try {
-    if (statSync(file).size > largestEnvFile) return { state: "invalid", path: file, message: "the file is too long" };
     path = realpathSync(file);
-    content = readFileSync(path);
+    content = readBounded(path, largestEnvFile);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return { state: "absent" };
-    return { state: "invalid", path: file, message: `it cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"})` };
+    return { state: "invalid", path: file, message: `it cannot be read (${(error as NodeJS.ErrnoException).code ?? messageOf(error)})` };
   }
   const sha256 = createHash("sha256").update(content).digest("hex");
   if (!trust.files.some((trusted) => trusted.path === path && trusted.sha256 === sha256)) return { state: "untrusted", path };

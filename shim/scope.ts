@@ -1,10 +1,12 @@
 /** Whether the guard acts here: scope, the workspace's manifest, and the verdict that the fast path may reuse. */
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, constants, existsSync, mkdirSync, openSync, statSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Config } from "../contract/config.ts";
 import { envFileName } from "../contract/env-file.ts";
 import { type Manifest, manifestName, parseManifest } from "../contract/manifest.ts";
 import type { Paths } from "../contract/paths.ts";
+import { readBounded, withoutWaiting } from "../daemon/api/client/bounded.ts";
+import { reasonOf } from "../daemon/api/client/directory.ts";
 
 const largestManifest = 1_048_576;
 
@@ -40,10 +42,9 @@ export function findWorkspace(cwd: string, pwd: string | undefined): Workspace {
 
 function readManifest(file: string): Manifest {
   try {
-    if (statSync(file).size > largestManifest) return { state: "invalid", message: `${file} is larger than 1 MiB` };
-    return parseManifest(readFileSync(file, "utf8"));
+    return parseManifest(readBounded(file, largestManifest).toString("utf8"));
   } catch (error) {
-    return { state: "invalid", message: `${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? "error"})` };
+    return { state: "invalid", message: `${file} cannot be read (${reasonOf(error)})` };
   }
 }
 
@@ -83,7 +84,13 @@ export function rememberVerdict(paths: Paths, workspace: Workspace, config: Conf
     if (youngest(files) > Date.now() - 1000) return;
     const directory = `${paths.state}/workspace${logicalRoot}`;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    writeFileSync(`${directory}/.verdict`, `${verdict} ${present}${strict}\n${root}\n`, { mode: 0o600 });
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW | withoutWaiting;
+    const opened = openSync(`${directory}/.verdict`, flags, 0o600);
+    try {
+      writeSync(opened, `${verdict} ${present}${strict}\n${root}\n`);
+    } finally {
+      closeSync(opened);
+    }
   } catch {
     // A read-only or full state directory costs speed, not correctness.
   }

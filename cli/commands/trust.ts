@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
-import { readFileSync, realpathSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { resolve } from "node:path";
-import { envFileName, parseEnvFile } from "../../contract/env-file.ts";
+import { envFileName, largestEnvFile, parseEnvFile } from "../../contract/env-file.ts";
 import { FlywheelError, messageOf } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
 import { printable } from "../../contract/text.ts";
 import type { TrustStore } from "../../contract/trust.ts";
 import { localTime, table } from "../../contract/words.ts";
+import { readBounded } from "../../daemon/api/client/bounded.ts";
 import { DaemonClient } from "../../daemon/api/client/connection.ts";
 import { changeTrust, readTrust } from "../../daemon/api/client/trust.ts";
 import { defineCommand } from "../command.ts";
@@ -154,7 +155,7 @@ function readSubject(cwd: string, subject: string | undefined): { path: string; 
   const file = resolve(cwd, subject ?? envFileName);
   try {
     const path = realpathSync(file);
-    return { path, content: readFileSync(path) };
+    return { path, content: readBounded(path, largestEnvFile) };
   } catch (error) {
     const absent = (error as NodeJS.ErrnoException).code === "ENOENT";
     throw new FlywheelError(

@@ -1,8 +1,11 @@
 import type { StatusReport } from "../../contract/api.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
+import { printable } from "../../contract/text.ts";
+import { version } from "../../contract/version.ts";
 import { duration } from "../../contract/words.ts";
 import type { DaemonClient } from "../../daemon/api/client/connection.ts";
+import { isNewer } from "../../daemon/api/client/skew.ts";
 import { defineCommand } from "../command.ts";
 import { runningDaemon } from "../daemon.ts";
 import type { Output } from "../output/output.ts";
@@ -40,6 +43,11 @@ export default defineCommand({
     if (output.format === "json") output.json(report);
     else {
       output.line(viewStatus(report, output.paint));
+      const running = report.daemon?.version;
+      // Its service unit starts it, and would again: ensureDaemon leaves it (autostart.ts).
+      if (running !== undefined && isNewer(version, running)) {
+        output.notice(`the daemon's service runs flywheel ${printable(running, 40)}, older than this ${version}: flywheel service install`);
+      }
       const took = duration(performance.now() - started);
       if (report.bazel.state === "attached") output.line(`  attached in ${took}`);
       else output.line(`  not attached after ${took}`);

@@ -1,9 +1,13 @@
 /** A shell's start file: where it is, and an edit of it that can be shown first. */
-import { mkdirSync, readFileSync, realpathSync, unlinkSync } from "node:fs";
+import { mkdirSync, realpathSync, unlinkSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Environment } from "../../contract/environment.ts";
 import { FlywheelError, messageOf } from "../../contract/errors.ts";
+import { readBounded } from "../../daemon/api/client/bounded.ts";
 import type { RcShell } from "./block.ts";
+
+/** A start file larger than this is none: bytes. */
+const largestRc = 16 * 1_048_576;
 
 export interface Edit {
   /** The file itself, symbolic links followed. */
@@ -30,7 +34,7 @@ export function rcFile(shell: RcShell, env: Environment, home: string): string {
 export function planEdit(path: string, change: (content: string | undefined) => string | undefined): Edit {
   try {
     const file = realpathSync(path);
-    const before = readFileSync(file, "latin1");
+    const before = readBounded(file, largestRc).toString("latin1");
     return { file, before, after: change(before) };
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT")

@@ -1,5 +1,5 @@
-/** A status for a person: at most some fifteen lines, the most telling first. */
-import type { AttachmentReport, StatusReport, TailnetReport } from "../../contract/api.ts";
+/** A status for a person: at most some twenty lines, the most telling first. */
+import type { AttachmentReport, PathReport, StatusReport, TailnetReport } from "../../contract/api.ts";
 import { Exit } from "../../contract/exit.ts";
 import { printable } from "../../contract/text.ts";
 import { latency, localTime, span } from "../../contract/words.ts";
@@ -29,6 +29,7 @@ export function viewStatus(report: StatusReport, paint: Paint): string {
     `  daemon   ${report.daemon === null ? "none answers" : `pid ${report.daemon.pid}, since ${localTime(report.daemon.startedAt)}`}`,
   );
   for (const fault of report.daemon?.faults ?? []) lines.push(paint.yellow(`           ${printable(fault, 400)}`));
+  if (report.running.length > 0) lines.push(`  running  ${viewRunning(report)}`);
   lines.push(`  escapes  ${viewEscapes(report)}`);
   return lines.join("\n");
 }
@@ -42,6 +43,8 @@ function viewAttachment(kind: "bazel" | "nix", report: AttachmentReport, paint: 
       report.latencyMs === null ? undefined : latency(report.latencyMs),
       report.health === "healthy" || report.health === "unknown" ? undefined : paint.yellow(report.health),
       report.proofAgeS === null ? undefined : `proved ${span(report.proofAgeS)} ago`,
+      report.path === null ? undefined : viewPath(report.path),
+      report.since === null ? undefined : `since ${localTime(report.since)}`,
     ].filter((fact) => fact !== undefined);
     const lines = [`${label}  ${paint.green("attached")}  ${clean(report.endpoint ?? "")}`, `           ${facts.join(", ")}`];
     if (report.next !== null) lines.push(`           ${clean(report.next)}`);
@@ -58,9 +61,10 @@ function viewAttachment(kind: "bazel" | "nix", report: AttachmentReport, paint: 
 /** No more of them are shown of a kind; --json has all. */
 const mostOthers = 4;
 
-/** What else was tried where nothing is attached, and what the user named that is no endpoint, attached or not. */
+/** Why the others are not the attached one, or what else was tried where none is; and what the user named that is no endpoint. */
 function viewOthers(kind: "bazel" | "nix", report: StatusReport): string[] {
   const own = report[kind];
+  const others = report.candidates.filter((one) => own.state === "attached" && one.kind === kind && !one.attached);
   const failed = report.candidates.filter(
     (one) =>
       own.state === "unattached" &&
@@ -72,6 +76,9 @@ function viewOthers(kind: "bazel" | "nix", report: StatusReport): string[] {
     (one) => one.kind === kind && one.source === "operator" && own.reason?.endsWith(one.reason) !== true,
   );
   const lines = [
+    ...others
+      .toSorted((a, b) => Number(b.standby) - Number(a.standby))
+      .map((one) => `           ${one.standby ? "standby" : "not"} ${clean(one.endpoint)}: ${clean(one.why ?? "no reason is known")}`),
     ...failed.map((one) => `           also ${clean(one.endpoint)}: ${one.rung === null ? "" : `${one.rung}: `}${clean(one.reason ?? "")}`),
     ...mistaken.map(
       (one) => `           not ${clean(one.subject)}: ${clean(one.reason)}${one.next === null ? "" : `; ${clean(one.next)}`}`,
@@ -87,6 +94,25 @@ function viewTailnet(tailnet: TailnetReport): string {
   const where = tailnet.systemSocket || tailnet.via === null ? "" : `, read from ${clean(tailnet.via)}`;
   const trust = tailnet.trusted ? "trusted" : "not trusted";
   return `${clean(tailnet.name ?? "no name")} (${clean(tailnet.backendState ?? "unknown")}, ${trust}${where})`;
+}
+
+function viewPath(path: PathReport): string {
+  switch (path.via) {
+    case "direct":
+      return `direct ${clean(path.address)}`;
+    case "peer-relay":
+      return `relayed by peer ${clean(path.address)}`;
+    case "derp":
+      return `relayed by DERP ${clean(path.region)}`;
+    default:
+      return path satisfies never;
+  }
+}
+
+function viewRunning({ running }: StatusReport): string {
+  const shown = running.slice(0, 2).map(({ tool, command, directory }) => `${clean(tool)} ${clean(command)} in ${clean(directory ?? "?")}`);
+  const rest = running.length - shown.length;
+  return `${shown.join(", ")}${rest > 0 ? `, and ${rest} more: flywheel status --json` : ""}`;
 }
 
 function viewEscapes(report: StatusReport): string {

@@ -17,6 +17,7 @@ export const profileRequest = v.strictObject({ profile });
 export const attachRequest = judged;
 export const probeRequest = judged;
 export const emptyRequest = v.strictObject({});
+export const stopRequest = v.strictObject({ pid: v.exactOptional(v.pipe(v.number(), v.integer())) });
 
 /** @throws FlywheelError `usage`, naming the field */
 export function checkRequest<S extends v.GenericSchema>(schema: S, raw: unknown): v.InferOutput<S> {

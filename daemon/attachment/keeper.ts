@@ -1,7 +1,7 @@
 /** Keeps one profile attached: looks for candidates, has them proved, and renews the proof before its lease ends. */
 import type { Attachment } from "../../contract/attachment.ts";
 import type { Candidate, ProbeResult } from "../../contract/candidate.ts";
-import { isLoopback, type Tool } from "../../contract/endpoint.ts";
+import type { Tool } from "../../contract/endpoint.ts";
 import type { Profile } from "../../contract/profile.ts";
 import { type Clock, lease } from "../../contract/published.ts";
 import type { Discovery } from "../discovery/discover.ts";
@@ -10,7 +10,11 @@ import { Attacher } from "./attacher.ts";
 /** Milliseconds. */
 const timing = {
   renew: lease.renewEvery * 1000,
-  /** While Bazel is unattached: the first looks come quickly, then as seldom as renewals. */
+  /** Between two proofs for the sake of commands that ended. */
+  betweenEnds: 1_000,
+  /** While a guarded command runs. */
+  renewBusy: 5_000,
+  /** While Bazel is unattached: the looks come quickly as long as the last proof is younger than a lease, then as seldom as renewals. */
   firstRetry: 1_000,
   /** How often the candidates that are not attached are proved too, so that failover knows them. */
   survey: 60_000,
@@ -24,8 +28,8 @@ export interface KeeperOptions {
   /** Climbs the ladder once for this profile; never throws. */
   readonly probe: (profile: Profile, candidate: Candidate, timeoutMs: number | undefined) => Promise<ProbeResult>;
   readonly clock: () => Clock;
-  /** Keeps the direct path to a node open; its outcome does not matter. */
-  readonly ping: (address: string) => void;
+  /** Keeps the direct path to the attached candidate's node open; nobody waits for its outcome. */
+  readonly ping: (candidate: Candidate) => void;
   /** After each proof and each change of an attachment: the time to publish and to tell watchers. */
   readonly onChange: (keeper: Keeper, kind: Tool) => void;
   /** What discovery or a probe should never do. */
@@ -33,6 +37,9 @@ export interface KeeperOptions {
 }
 
 type Round = "renew" | "reconsider";
+
+/** Whether guarded commands run that were given this profile's attachment: then proofs are made more often. */
+export type Pace = "idle" | "busy";
 
 /** One for a profile. Its rounds never overlap; what is asked meanwhile joins the running one or waits for the next. */
 export class Keeper {
@@ -43,9 +50,14 @@ export class Keeper {
   #running: { readonly round: Round; readonly done: Promise<void> } | undefined;
   #next: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** When the timer fires: milliseconds of the monotonic clock. */
+  #due = 0;
+  #pace: Pace = "idle";
+  #soon: NodeJS.Timeout | undefined;
+  #provedAnew = Number.NEGATIVE_INFINITY;
   #retry: number = timing.firstRetry;
   #surveyed = 0;
-  #heedLossesFrom = 0;
+  readonly #heedLossesFrom = new Map<string, number>();
   #detached = false;
   #closed = false;
 
@@ -95,25 +107,57 @@ export class Keeper {
 
   /** Proves the attachment now, or looks for one; whoever asks while that goes on waits for the same outcome. */
   verify(): Promise<void> {
-    return this.#next ?? this.#running?.done ?? this.#start(this.#due());
+    return this.#next ?? this.#running?.done ?? this.#start(this.#dueRound());
   }
 
-  /** The warm connection to an endpoint ended: where that is the attached one, it is proved again without waiting for the renewal. */
+  /** As verify, but what it gives began after the call: something happened that a round under way may have been too early for. */
+  proveAnew(): Promise<void> {
+    return this.#running === undefined ? this.verify() : this.reconsider();
+  }
+
+  /** A command ended: proves anew, but no more often than it is worth where commands end all the time. */
+  proveSoon(): void {
+    if (this.#soon !== undefined) return;
+    const rest = this.#provedAnew + timing.betweenEnds - performance.now();
+    const prove = (): void => {
+      this.#soon = undefined;
+      this.#provedAnew = performance.now();
+      void this.proveAnew();
+    };
+    this.#soon = setTimeout(prove, Math.max(0, rest));
+  }
+
+  /** The network is another one, or the machine slept: everything is looked for and proved again, and old failures are forgiven. */
+  startOver(): Promise<void> {
+    this.bazel.forgive();
+    this.nix.forgive();
+    return this.reconsider();
+  }
+
+  setPace(pace: Pace): void {
+    if (this.#pace === pace) return;
+    this.#pace = pace;
+    const soon = performance.now() + timing.renewBusy;
+    if (pace === "busy" && this.#timer !== undefined && soon < this.#due) this.#wait(soon);
+  }
+
+  /** The warm connection to an endpoint ended: it is proved again without waiting for the renewal. */
   async lost(url: string): Promise<void> {
-    if (!this.#isAttached(url) || performance.now() < this.#heedLossesFrom) return;
-    await this.verify();
-    if (this.#isAttached(url)) this.#heedLossesFrom = performance.now() + timing.lossesUnheeded;
+    const attacher = [this.bazel, this.nix].find(({ tracks }) => tracks.some((track) => track.candidate.endpoint.url === url));
+    if (attacher === undefined || this.#closed || performance.now() < (this.#heedLossesFrom.get(url) ?? 0)) return;
+    if (attacher.attachedCandidate?.endpoint.url === url) await this.proveAnew();
+    else await attacher.recheck(url);
+    const passes = attacher.tracks.some((track) => track.candidate.endpoint.url === url && track.outcome?.ok === true);
+    if (passes) this.#heedLossesFrom.set(url, performance.now() + timing.lossesUnheeded);
+    for (const [known, until] of this.#heedLossesFrom) if (until < performance.now()) this.#heedLossesFrom.delete(known);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#timer);
+    clearTimeout(this.#soon);
+    this.#stopWaiting();
     await this.#next;
     await this.#running?.done;
-  }
-
-  #isAttached(url: string): boolean {
-    return [this.bazel, this.nix].some(({ attachment }) => attachment.state === "attached" && attachment.candidate.endpoint.url === url);
   }
 
   #attacher(kind: Tool): Attacher {
@@ -130,7 +174,7 @@ export class Keeper {
 
   #start(round: Round): Promise<void> {
     if (this.#closed) return Promise.resolve();
-    clearTimeout(this.#timer);
+    this.#stopWaiting();
     const done = this.#run(round)
       .catch((error: unknown) => this.#options.onFault(error))
       .finally(() => {
@@ -162,26 +206,45 @@ export class Keeper {
   }
 
   async #prove(attacher: Attacher, survey: boolean): Promise<void> {
-    const { attachment } = attacher;
-    if (attachment.state === "unattached") return attacher.survey();
-    const { source, endpoint } = attachment.candidate;
-    const address = "pin" in source ? source.pin[0] : undefined;
-    if (address !== undefined && !isLoopback(address) && !isLoopback(endpoint.host)) this.#options.ping(address);
+    const before = attacher.attachedCandidate;
+    if (before !== undefined) this.#options.ping(before);
     await attacher.prove();
-    if (survey && attacher.attachment.state === "attached") await attacher.survey();
+    const after = attacher.attachedCandidate;
+    const same = before !== undefined && after?.endpoint.url === before.endpoint.url;
+    if (after !== undefined && !same) this.#options.ping(after);
+    // Where it is another one, or was none, all of them have been asked by now.
+    if (survey && same) await attacher.survey();
   }
 
   /** What the timer does: a profile that lacks an attachment looks for candidates anew, since whois and the like may have changed. */
-  #due(): Round {
+  #dueRound(): Round {
     return this.bazel.attachment.state === "unattached" || this.nix.attachment.state === "unattached" ? "reconsider" : "renew";
   }
 
   #schedule(): void {
     if (this.#closed || this.#running !== undefined || this.#next !== undefined) return;
     const unattached = this.bazel.attachment.state === "unattached" && !this.#detached;
-    const wait = unattached ? this.#retry : timing.renew;
-    this.#retry = unattached ? Math.min(this.#retry * 2, timing.renew) : timing.firstRetry;
-    this.#timer = setTimeout(() => void this.#start(this.#due()), wait);
+    const renew = this.#pace === "busy" ? timing.renewBusy : timing.renew;
+    this.#wait(performance.now() + (unattached ? Math.min(this.#retry, renew) : renew));
+    this.#retry = unattached && !this.#provedLately() ? Math.min(this.#retry * 2, timing.renew) : timing.firstRetry;
+  }
+
+  /** A cache that was there a moment ago may be back in a moment. */
+  #provedLately(): boolean {
+    const { lastProof } = this.bazel;
+    return lastProof !== undefined && this.#options.clock().seconds - lastProof.verified <= lease.span;
+  }
+
+  /** @param due milliseconds of the monotonic clock */
+  #wait(due: number): void {
+    this.#stopWaiting();
+    this.#due = due;
+    this.#timer = setTimeout(() => void this.#start(this.#dueRound()), Math.max(0, due - performance.now()));
+  }
+
+  #stopWaiting(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 }
 

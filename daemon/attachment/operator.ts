@@ -1,14 +1,17 @@
 /** What `flywheel attach` and `detach` said, kept in operator.json of the state directory. */
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import * as v from "valibot";
 import writeFileAtomic from "write-file-atomic";
 import { FlywheelError } from "../../contract/errors.ts";
 import { noOperator, type OperatorEndpoint, type OperatorStore, operatorSchema } from "../../contract/operator.ts";
 import type { Paths } from "../../contract/paths.ts";
+import { readBounded } from "../api/client/bounded.ts";
 import { isErrno, reasonOf } from "../api/client/directory.ts";
 
 /** No more endpoints are kept: the oldest gives way. */
 const mostKept = 32;
+/** And those need far less than this: bytes. */
+const largestStore = 1_048_576;
 
 /** Holds the store in memory, so that a state directory that cannot be written costs persistence and nothing else. */
 export class OperatorMemory {
@@ -41,7 +44,7 @@ export class OperatorMemory {
   #read(): OperatorStore {
     let raw: unknown;
     try {
-      raw = JSON.parse(readFileSync(this.#file, "utf8"));
+      raw = JSON.parse(readBounded(this.#file, largestStore).toString("utf8"));
     } catch (error) {
       if (isErrno(error) && error.code === "ENOENT") return noOperator;
       throw this.#unusable(error instanceof SyntaxError ? "it is not JSON" : reasonOf(error), error);

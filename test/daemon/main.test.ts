@@ -87,7 +87,7 @@ test("a malformed configuration is a failed start that names file and line", asy
   });
 });
 
-test("a daemon that dies before it has spoken is a failed start with its last words", async () => {
+test("start-up fails without a cause (sccache #317): a daemon that dies before it has spoken is a failed start with its last words", async () => {
   const { ensureDaemon } = await import("../../daemon/api/client/autostart.ts");
   expect(await ensureDaemon(home.paths, { entry: join(home.dir, "absent.js") })).toMatchObject({
     result: "failed",
@@ -96,14 +96,14 @@ test("a daemon that dies before it has spoken is a failed start with its last wo
   });
 });
 
-test("eight starts at once make one daemon", async () => {
+test("parallel clients race autostart (matz/spinel #1427): eight starts at once make one daemon", async () => {
   const results = await Promise.all(Array.from({ length: 8 }, () => home.start()));
   const pids = new Set(results.map((result) => (result.result === "failed" ? JSON.stringify(result) : result.pid)));
   expect(pids.size).toBe(1);
   expect(results.filter((result) => result.result === "started")).toHaveLength(1);
 });
 
-test("SIGKILL leaves a stale socket, which the next one takes over", async () => {
+test("stale pid and socket (Turborepo #2034, Telepresence #2247): SIGKILL leaves them, and the next one takes over", async () => {
   const first = await home.started();
   process.kill(first, "SIGKILL");
   await gone(first);
@@ -114,7 +114,7 @@ test("SIGKILL leaves a stale socket, which the next one takes over", async () =>
   expect((await home.client.hello()).pid).toBe(second);
 });
 
-test("SIGSTOP: its word runs out, clients do not hang, and a second one says who is in the way", async () => {
+test("hang at launch (Telepresence #2888): SIGSTOP: its word runs out, clients do not hang, and whoever would start a second one hears who is in the way", async () => {
   const pid = await home.started();
   await home.until((status) => !status.bazel.unsettled);
   process.kill(pid, "SIGSTOP");
@@ -127,10 +127,25 @@ test("SIGSTOP: its word runs out, clients do not hang, and a second one says who
   expect(await home.start()).toMatchObject({
     result: "failed",
     code: "daemon-start-failed",
-    message: expect.stringContaining("another daemon"),
+    message: expect.stringContaining("does not answer"),
+    next: expect.stringContaining(`: ${pid}`),
   });
+  // No second one was started, which could only have waited for the lock.
+  expect(readFileSync(logPath(home.paths), "utf8")).not.toContain("not started");
   process.kill(pid, "SIGCONT");
   expect(await home.start()).toEqual({ result: "already-running", pid });
+});
+
+test("a FIFO in the place of daemon.pid neither stops a start nor a question", async () => {
+  mkdirSync(home.paths.runtime, { mode: 0o700 });
+  const file = join(home.paths.runtime, "daemon.pid");
+  await run("mkfifo", [file]);
+  const pid = await home.started();
+  expect(readFileSync(file, "utf8")).toBe(`${pid}\n`);
+  rmSync(file);
+  await run("mkfifo", [file]);
+  process.kill(pid, "SIGSTOP");
+  expect(await home.start()).toMatchObject({ result: "failed", next: expect.stringContaining("pgrep") });
 });
 
 test("it ends when its socket is taken away, or its directory, and leaves a successor alone", async () => {
@@ -138,7 +153,7 @@ test("it ends when its socket is taken away, or its directory, and leaves a succ
   rmSync(socketPath(home.paths));
   await gone(first);
   const second = await home.started();
-  rmSync(home.paths.runtime, { recursive: true });
+  rmSync(home.paths.runtime, { recursive: true, maxRetries: 10 });
   const third = await home.started();
   await gone(second);
   expect((await home.client.hello()).pid).toBe(third);

@@ -6,6 +6,9 @@
 import fc from "fast-check";
 import { expect } from "vitest";
 
+/** A counterexample may be megabytes; seed and path come first. */
+const longestReport = 5000;
+
 const asked = Number(process.env["GF_FUZZ_SECONDS"] ?? "");
 
 /** Where this run starts. */
@@ -36,6 +39,7 @@ export async function fuzz<T>(
     markInterruptAsFailure: false,
   };
   const result = await fc.check(property, parameters);
-  if (result.failed) throw new Error(await fc.asyncDefaultReportMessage(result), { cause: result.errorInstance });
+  if (result.failed)
+    throw new Error(((await fc.asyncDefaultReportMessage(result)) ?? "").slice(0, longestReport), { cause: result.errorInstance });
   expect(result.numRuns, `seed ${seed}`).toBeGreaterThanOrEqual(options.atLeast);
 }

@@ -1,13 +1,17 @@
 /** Starting the daemon where none runs, and learning what became of it. */
 import { spawn } from "node:child_process";
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, type FSWatcher, fstatSync, openSync, readSync, watch } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { StartResult } from "../../../contract/api.ts";
+import { apiVersion, type Hello, type StartResult } from "../../../contract/api.ts";
 import { FlywheelError } from "../../../contract/errors.ts";
 import { logPath, type Paths } from "../../../contract/paths.ts";
 import { printable } from "../../../contract/text.ts";
+import { version } from "../../../contract/version.ts";
+import { howToEnd, isHeldUp, recordedPid } from "./absence.ts";
+import { withoutWaiting } from "./bounded.ts";
 import { DaemonClient } from "./connection.ts";
 import { reasonOf } from "./directory.ts";
+import { describeHello, nextOf, skewOf } from "./skew.ts";
 
 export interface StartOptions {
   /** How long the daemon may take to say how it went: milliseconds, 10,000 unless told. */
@@ -20,29 +24,122 @@ export interface StartOptions {
  * The daemon allocates little at a time: a young generation of 1 MiB (V8's own is up to 16) keeps 5 MiB
  * less resident, measured with 200 peers and one gRPC attachment.
  */
-const nodeFlags = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=1"] as const;
+export const nodeFlags = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=1"] as const;
 
 /** What the daemon may know of whoever started it. PATH is fixed: it is for `tailscale` alone. */
 const inherited = ["HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"] as const;
-const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin:/opt/homebrew/bin";
+export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin:/opt/homebrew/bin";
 
 /** Bundled, all of dist/lib is one directory; in the source tree the daemon's script lies two levels up. */
-const ownEntry = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../../main.ts" : "./flywheeld.js", import.meta.url));
+export const ownEntry = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../../main.ts" : "./flywheeld.js", import.meta.url));
+
+/** What points a service unit at this install. */
+const renew = "flywheel service install";
+
+/** How often an older daemon is asked to give way, and how long all of that may take: milliseconds. It ends within 2 s (daemon/run.ts). */
+const handOver = { tries: 3, patience: 4_000 } as const;
 
 /**
- * Makes sure that a daemon runs: asks the one there is, or starts one, detached, with a clean environment.
+ * Makes sure that a daemon runs that this flywheel can talk to: asks the one there is, or starts one, detached,
+ * with a clean environment. One of an older version is asked to stop first, and waited for; no signal is ever sent.
  * @returns how it went; only `failed` means that there is no daemon. Never throws.
  */
 export async function ensureDaemon(paths: Paths, options: StartOptions = {}): Promise<StartResult> {
+  const client = new DaemonClient(paths);
+  const until = performance.now() + handOver.patience;
+  let older: Hello | undefined;
+  for (let attempt = 0; attempt <= handOver.tries; attempt += 1) {
+    const found = await look(client, paths);
+    if ("result" in found) return found;
+    if (!("hello" in found)) {
+      const result = await start(paths, options);
+      // Somebody else was quicker: which version that is, the next look shows.
+      if (result.result === "already-running" && attempt < handOver.tries) continue;
+      return result;
+    }
+    const { hello } = found;
+    switch (skewOf(hello)) {
+      case "fits":
+        return { result: "already-running", pid: hello.pid };
+      case "too-new":
+        return failure("protocol", `the running daemon is ${describeHello(hello)}, too new for this flywheel ${version}`, nextOf(hello));
+      case "older":
+        // A service unit of another install would only start the same one again: it serves, unless it cannot be understood.
+        if (hello.startedBy === "service" && hello.entry !== (options.entry ?? ownEntry)) {
+          return hello.api === apiVersion ? { result: "already-running", pid: hello.pid } : failure("protocol", stayed(hello), renew);
+        }
+        older = hello;
+        if (attempt < handOver.tries) await giveWay(client, paths, hello, Math.max(0, until - performance.now()));
+    }
+  }
+  return failure("daemon-start-failed", stayed(older), older?.startedBy === "service" ? renew : howToEnd(paths));
+}
+
+/** The daemon there is; that there is none; or why that cannot be said, which starting another one would not mend. */
+async function look(client: DaemonClient, paths: Paths): Promise<{ readonly hello: Hello } | { readonly none: true } | StartResult> {
   try {
-    const hello = await new DaemonClient(paths).hello();
-    return { result: "already-running", pid: hello.pid };
+    return { hello: await client.hello() };
   } catch (error) {
     if (!(error instanceof FlywheelError)) return failure("internal", reasonOf(error), null);
-    // Anything but "nobody answers" is not mended by starting another one.
     if (error.code !== "daemon-unreachable") return failure(error.code, error.message, error.next ?? null);
+    // One that timed out, not one that just went away: another would only wait for its lock.
+    if (error.cause === undefined && isHeldUp(error, paths)) return failure("daemon-start-failed", heldUp, howToEnd(paths));
+    return { none: true };
   }
-  return start(paths, options);
+}
+
+/**
+ * Asks a daemon to stop and waits until nobody listens for it any more. Guarded commands that run meanwhile notice
+ * nothing: they were given the cache's own address and talk to it themselves; their marks are files, which the next
+ * daemon reads. What the old one published is withdrawn, so that a command that starts just then takes the slow path and
+ * waits for the new one.
+ */
+async function giveWay(client: DaemonClient, paths: Paths, { pid }: Hello, patienceMs: number): Promise<void> {
+  const directory = watchDirectory(paths.runtime);
+  const patience = AbortSignal.timeout(Math.round(patienceMs));
+  try {
+    await client.stop({ pid });
+    // A socket that a service manager made stays: then the next question waits in its queue for the next daemon.
+    while (!patience.aborted && recordedPid(paths) === pid) await directory.change(patience);
+  } catch {
+    // It stopped by itself, or does not answer: the next look shows which.
+  } finally {
+    directory.close();
+  }
+}
+
+const heldUp = "the daemon does not answer: it is stopped, or hangs";
+
+/** Changes in a directory, one after the other, none missed between two waits. */
+function watchDirectory(path: string): { change(until: AbortSignal): Promise<void>; close(): void } {
+  let changed = Promise.withResolvers<void>();
+  const news = (): void => {
+    const { resolve } = changed;
+    changed = Promise.withResolvers();
+    resolve();
+  };
+  let watcher: FSWatcher | undefined;
+  try {
+    watcher = watch(path, news);
+    // The directory itself went away.
+    watcher.on("error", news);
+  } catch {
+    // It is gone, and the daemon with it.
+  }
+  return {
+    change: (until) => {
+      until.addEventListener("abort", news, { once: true });
+      return changed.promise;
+    },
+    close: () => watcher?.close(),
+  };
+}
+
+function stayed(older: Hello | undefined): string {
+  if (older === undefined) return "another daemon came and went each time this one was about to be used";
+  const which = `${describeHello(older)}, older than this flywheel ${version}`;
+  if (older.startedBy === "service") return `the service starts ${which}`;
+  return `the running daemon is ${which}, and did not give way in ${handOver.tries} tries (pid ${older.pid})`;
 }
 
 async function start(paths: Paths, options: StartOptions): Promise<StartResult> {
@@ -115,7 +212,7 @@ function died(paths: Paths, exitCode: number | null): string {
 /** What the log ends with, from its last 4 KiB. */
 function lastLogLine(paths: Paths): string | undefined {
   try {
-    const opened = openSync(logPath(paths), "r");
+    const opened = openSync(logPath(paths), constants.O_RDONLY | withoutWaiting);
     try {
       const buffer = Buffer.alloc(4096);
       const from = Math.max(0, fstatSync(opened).size - buffer.length);

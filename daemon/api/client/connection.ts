@@ -10,16 +10,29 @@ import {
   type ProbeReport,
   type ProbeRequest,
   type StatusReport,
+  type StopRequest,
 } from "../../../contract/api.ts";
 import { type ErrorCode, FlywheelError } from "../../../contract/errors.ts";
 import { type Paths, socketPath } from "../../../contract/paths.ts";
+import { printable } from "../../../contract/text.ts";
+import { version } from "../../../contract/version.ts";
 import { inspectRuntimeDirectory, isErrno, reasonOf, unsafe } from "./directory.ts";
+import { describeHello, nextOf } from "./skew.ts";
 
 /** No answer of the API is longer: bytes. */
 const largestAnswer = 4 * 1_048_576;
 
 /** How long each kind of question may take: milliseconds. Verification climbs the ladder twice at most (2 s each). */
 const patience = { quick: 2_000, probing: 8_000, silence: 40_000 } as const;
+
+interface Asking {
+  readonly timeoutMs: number;
+  /** Whose answer is taken: one of the same version of the API, or any one's (hello and stop, which never change). */
+  readonly versions: "own" | "any";
+  readonly signal: AbortSignal | undefined;
+}
+
+const usual: Asking = { timeoutMs: patience.quick, versions: "own", signal: undefined };
 
 /**
  * One daemon's API. Every method throws FlywheelError: `daemon-unreachable` where nobody answers in
@@ -33,8 +46,9 @@ export class DaemonClient {
     this.#paths = paths;
   }
 
-  hello(): Promise<Hello> {
-    return this.#ask("GET", "/v1/hello");
+  /** Who runs. Answered by every version of the daemon, so never `protocol` but where it is no flywheeld at all. */
+  async hello(): Promise<Hello> {
+    return checkHello(await this.#ask<unknown>("GET", "/v1/hello", undefined, { versions: "any" }));
   }
 
   /** What is known now; asks no cache. */
@@ -44,12 +58,12 @@ export class DaemonClient {
 
   /** Proves the attachment again, or looks for one, and gives the status after that. */
   verify(profile: string): Promise<StatusReport> {
-    return this.#ask("POST", "/v1/verify", { profile }, patience.probing);
+    return this.#ask("POST", "/v1/verify", { profile }, { timeoutMs: patience.probing });
   }
 
   /** Adds an operator endpoint, kept until it is detached, and gives the outcome of its first probe. */
   attach(attach: AttachRequest): Promise<ProbeReport> {
-    return this.#ask("POST", "/v1/attach", attach, patience.probing);
+    return this.#ask("POST", "/v1/attach", attach, { timeoutMs: patience.probing });
   }
 
   /** Leaves the profile unattached until `up` or `attach`. */
@@ -59,12 +73,12 @@ export class DaemonClient {
 
   /** Ends `detach`, and gives the status after a first round. */
   up(profile: string): Promise<StatusReport> {
-    return this.#ask("POST", "/v1/up", { profile }, patience.probing);
+    return this.#ask("POST", "/v1/up", { profile }, { timeoutMs: patience.probing });
   }
 
   /** Judges one endpoint for one invocation; it never becomes the attachment. */
   probe(probe: ProbeRequest): Promise<ProbeReport> {
-    return this.#ask("POST", "/v1/probe", probe, patience.probing);
+    return this.#ask("POST", "/v1/probe", probe, { timeoutMs: patience.probing });
   }
 
   /** Reads config, profiles and trust again; throws `config-invalid` and keeps the old ones where they are malformed. */
@@ -72,9 +86,12 @@ export class DaemonClient {
     await this.#ask("POST", "/v1/reload", {});
   }
 
-  /** Asks the daemon to stop; it unpublishes first. Resolves once it has said yes, a moment before it is gone. */
-  async stop(): Promise<void> {
-    await this.#ask("POST", "/v1/stop", {});
+  /**
+   * Asks the daemon to stop, whatever its version; it unpublishes first. Resolves once it has said yes, a moment
+   * before it is gone.
+   */
+  async stop(request: StopRequest = {}): Promise<void> {
+    await this.#ask("POST", "/v1/stop", request, { versions: "any" });
   }
 
   /**
@@ -82,7 +99,10 @@ export class DaemonClient {
    * @throws FlywheelError as above, also when the daemon falls silent for 40 s (it sends an empty line each 15 s)
    */
   async *watch(profile: string, signal?: AbortSignal): AsyncGenerator<StatusReport, void, undefined> {
-    const answer = await this.#send("GET", `/v1/watch?profile=${encodeURIComponent(profile)}`, undefined, patience.quick, signal);
+    const answer = await this.#send("GET", `/v1/watch?profile=${encodeURIComponent(profile)}`, undefined, {
+      ...usual,
+      signal,
+    });
     answer.setTimeout(patience.silence, () => answer.destroy(this.#unreachable("it fell silent")));
     answer.setEncoding("utf8");
     let rest = "";
@@ -103,9 +123,11 @@ export class DaemonClient {
     }
   }
 
-  async #ask<T>(method: "GET" | "POST", path: string, body?: unknown, timeoutMs: number = patience.quick): Promise<T> {
+  async #ask<T>(method: "GET" | "POST", path: string, body?: unknown, options: Partial<Asking> = {}): Promise<T> {
     const started = performance.now();
-    const answer = await this.#send(method, path, body, timeoutMs);
+    const asking = { ...usual, ...options };
+    const answer = await this.#send(method, path, body, asking);
+    const { timeoutMs } = asking;
     const left = Math.max(1, timeoutMs - (performance.now() - started));
     const timer = setTimeout(() => answer.destroy(this.#unreachable("it did not finish its answer in time")), left);
     try {
@@ -118,25 +140,20 @@ export class DaemonClient {
   }
 
   /** Sends one request and gives the answer once its head is there; an answer that says no is thrown. */
-  async #send(method: "GET" | "POST", path: string, body: unknown, timeoutMs: number, signal?: AbortSignal): Promise<IncomingMessage> {
+  async #send(method: "GET" | "POST", path: string, body: unknown, asking: Asking): Promise<IncomingMessage> {
     const runtime = inspectRuntimeDirectory(this.#paths.runtime);
     if (!runtime.ok) throw runtime.fault === "absent" ? this.#unreachable("it is not running") : unsafe(runtime);
+    const { timeoutMs, versions, signal } = asking;
     const text = body === undefined ? undefined : JSON.stringify(body);
     const headers = text === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(text) };
     // A connection of our own making: an agent would keep none either, but take 7 ms to be made.
     const createConnection = (): Socket => connect(socketPath(this.#paths));
     const sent = request({ createConnection, method, path, headers, ...(signal && { signal }) });
     const answer = await this.#head(sent, text, timeoutMs);
-    const version = answer.headers[apiVersionHeader];
-    if (version !== String(apiVersion)) {
+    const api = answer.headers[apiVersionHeader];
+    if (versions === "own" && api !== String(apiVersion)) {
       answer.destroy();
-      throw new FlywheelError(
-        "protocol",
-        `the running daemon speaks another version of the API (${version ?? "none"}, not ${apiVersion})`,
-        {
-          next: "stop it with the flywheel that started it, then flywheel up",
-        },
-      );
+      throw await this.#otherVersion(typeof api === "string" ? api : undefined);
     }
     if (answer.statusCode === 200) return answer;
     throw faultOf(this.#parse<ApiFault>(await readAll(answer)));
@@ -150,6 +167,17 @@ export class DaemonClient {
     sent.on("error", (error) => reject(error instanceof FlywheelError ? error : this.#unreachable(reasonOf(error), error)));
     sent.end(text);
     return promise.finally(() => clearTimeout(timer));
+  }
+
+  /** Says which of the two is the newer, and where it lies, as far as the daemon tells. */
+  async #otherVersion(api: string | undefined): Promise<FlywheelError> {
+    const other = `the running daemon speaks another version of the API (${printable(api ?? "none", 20)}, not ${apiVersion})`;
+    try {
+      const hello = await this.hello();
+      return new FlywheelError("protocol", `${other}: ${describeHello(hello)}; this is flywheel ${version}`, { next: nextOf(hello) });
+    } catch (cause) {
+      return new FlywheelError("protocol", other, { next: "flywheel down, then flywheel up", cause });
+    }
   }
 
   #parse<T>(text: string): T {
@@ -176,6 +204,22 @@ async function readAll(answer: IncomingMessage): Promise<string> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");
+}
+
+/** Another version's word: what it leaves out, or says otherwise than today, is filled in. */
+function checkHello(raw: unknown): Hello {
+  const { api, pid, version: other, startedAt, entry, startedBy }: Partial<Record<keyof Hello, unknown>> = Object(raw);
+  if (typeof api !== "number" || typeof pid !== "number" || !Number.isSafeInteger(pid) || pid < 1) {
+    throw new FlywheelError("protocol", "what answers at the daemon's socket is no flywheeld", { next: "flywheel logs" });
+  }
+  return {
+    api,
+    pid,
+    version: printable(typeof other === "string" ? other : "unknown", 40),
+    startedAt: printable(typeof startedAt === "string" ? startedAt : "unknown", 40),
+    entry: printable(typeof entry === "string" ? entry : "", 4096),
+    startedBy: startedBy === "service" ? "service" : "flywheel",
+  };
 }
 
 const knownCodes: Record<ErrorCode, true> = {

@@ -1,11 +1,11 @@
 /** The user's configuration files, read from their place; what is in them is contract/config.ts's business. */
-import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
 import { type Config, parseConfig, parseProfile } from "../../../contract/config.ts";
 import { FlywheelError } from "../../../contract/errors.ts";
 import type { Paths } from "../../../contract/paths.ts";
 import type { Profile } from "../../../contract/profile.ts";
 import { profileName } from "../../../contract/published.ts";
 import { printable } from "../../../contract/text.ts";
+import { readBounded } from "./bounded.ts";
 import { isErrno, reasonOf } from "./directory.ts";
 
 /** A configuration file larger than this is a mistake: bytes. */
@@ -36,25 +36,13 @@ export function loadProfile(paths: Paths, name: string): Profile {
 
 /** @returns the text, or undefined where there is no such file */
 function readSettings(file: string): string | undefined {
-  let opened: number;
   try {
-    opened = openSync(file, "r");
+    return readBounded(file, largestSettings).toString("utf8");
   } catch (error) {
     if (isErrno(error) && error.code === "ENOENT") return undefined;
-    throw unreadable(file, reasonOf(error), error);
+    throw new FlywheelError("config-invalid", `${file} cannot be read (${reasonOf(error)})`, {
+      next: `mend or remove ${file}`,
+      cause: error,
+    });
   }
-  try {
-    const stats = fstatSync(opened);
-    if (!stats.isFile()) throw unreadable(file, "it is no file");
-    if (stats.size > largestSettings) throw unreadable(file, "it is larger than 1 MiB");
-    return readFileSync(opened, "utf8");
-  } catch (error) {
-    throw error instanceof FlywheelError ? error : unreadable(file, reasonOf(error), error);
-  } finally {
-    closeSync(opened);
-  }
-}
-
-function unreadable(file: string, reason: string, cause?: unknown): FlywheelError {
-  return new FlywheelError("config-invalid", `${file} cannot be read (${reason})`, { next: `mend or remove ${file}`, cause });
 }

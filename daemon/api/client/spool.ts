@@ -5,6 +5,7 @@ import * as v from "valibot";
 import { FlywheelError } from "../../../contract/errors.ts";
 import { longestSpoolLine, type SpoolEntry, spoolEntrySchema } from "../../../contract/journal.ts";
 import { type Paths, spoolPath } from "../../../contract/paths.ts";
+import { withoutWaiting } from "./bounded.ts";
 import { isErrno, reasonOf } from "./directory.ts";
 
 /** Rotated to spool.1.jsonl beyond this: bytes. */
@@ -22,10 +23,12 @@ export function appendSpool(paths: Paths, entry: SpoolEntry): void {
   const line = lineOf(entry);
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW;
+    const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | withoutWaiting;
     const opened = openSync(file, flags, 0o600);
     try {
-      const { size, ino } = fstatSync(opened);
+      const stats = fstatSync(opened);
+      if (!stats.isFile()) throw new Error("it is no file");
+      const { size, ino } = stats;
       const whole = endsInLine(opened, size) ? line : Buffer.concat([newline, line]);
       const written = writeSync(opened, whole);
       if (written !== whole.length) throw new Error("the disk took only a part of the line");
@@ -76,9 +79,11 @@ export function readSpool(paths: Paths, options: { readonly limit: number }): Sp
 }
 
 function readEnd(file: string): string {
-  const opened = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  const opened = openSync(file, constants.O_RDONLY | constants.O_NOFOLLOW | withoutWaiting);
   try {
-    const { size } = fstatSync(opened);
+    const stats = fstatSync(opened);
+    if (!stats.isFile()) throw new Error("it is no file");
+    const { size } = stats;
     const from = Math.max(0, size - readAtMost);
     const buffer = Buffer.alloc(Math.min(size, readAtMost));
     const text = buffer.toString("utf8", 0, readSync(opened, buffer, 0, buffer.length, from));

@@ -1,12 +1,16 @@
 /** trust.json: read by whoever decides, changed only by `flywheel trust`. */
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import * as v from "valibot";
 import { FlywheelError, messageOf } from "../../../contract/errors.ts";
 import { lineInJson } from "../../../contract/json-line.ts";
 import type { Paths } from "../../../contract/paths.ts";
 import { printable } from "../../../contract/text.ts";
 import { noTrust, type TrustStore, trustSchema } from "../../../contract/trust.ts";
+import { readBounded } from "./bounded.ts";
 import { isErrno, reasonOf } from "./directory.ts";
+
+/** One larger than this is a mistake: bytes. */
+const largestTrust = 1_048_576;
 
 function trustPath(paths: Paths): string {
   return `${paths.config}/trust.json`;
@@ -20,7 +24,7 @@ export function readTrust(paths: Paths): TrustStore {
   const file = trustPath(paths);
   let text: string;
   try {
-    text = readFileSync(file, "utf8");
+    text = readBounded(file, largestTrust).toString("utf8");
   } catch (error) {
     if (isErrno(error) && error.code === "ENOENT") return noTrust;
     throw invalid(`${file} cannot be read (${reasonOf(error)})`, file, error);

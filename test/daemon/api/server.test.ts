@@ -110,6 +110,71 @@ test("no bytes on the socket stop it", async () => {
   await stillThere();
 });
 
+/** The status lines of all that came back. */
+const statuses = async (bytes: string): Promise<readonly string[]> =>
+  [...(await raw(bytes)).matchAll(/HTTP\/1\.1 (\d+)/g)].map((match) => match[1] ?? "");
+
+test("what HTTP itself turns down is said with a status of HTTP's, and the API's version", async () => {
+  const end = "Host: d\r\nConnection: close\r\n\r\n";
+  const flood = Array.from({ length: 5_000 }, (_, index) => `X-${index}: 1\r\n`).join("");
+  const cases: readonly (readonly [string, string, readonly string[]])[] = [
+    ["a header that is too long", `GET /v1/hello HTTP/1.1\r\nX: ${"x".repeat(20_000)}\r\n${end}`, ["431"]],
+    ["a flood of headers", `GET /v1/hello HTTP/1.1\r\n${flood}${end}`, ["431"]],
+    ["a path that is too long", `GET /${"x".repeat(20_000)} HTTP/1.1\r\n${end}`, ["431"]],
+    ["a path that is long", `GET /${"x".repeat(10_000)} HTTP/1.1\r\n${end}`, ["400"]],
+    ["the target of a proxy", `GET http://elsewhere/v1/hello HTTP/1.1\r\n${end}`, ["400"]],
+    ["an asterisk", `OPTIONS * HTTP/1.1\r\n${end}`, ["400"]],
+    ["CONNECT", `CONNECT elsewhere:443 HTTP/1.1\r\n${end}`, ["405"]],
+    [
+      "a wish for another protocol, which is not granted",
+      `GET /v1/hello HTTP/1.1\r\nUpgrade: h2c\r\nConnection: upgrade\r\nHost: d\r\n\r\n`,
+      ["200"],
+    ],
+    ["an expectation that nobody has", `POST /v1/verify HTTP/1.1\r\nExpect: a-miracle\r\n${end}`, ["417"]],
+    ["two lengths", `POST /v1/verify HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 3\r\n${end}{}`, ["400"]],
+    ["a length and chunks", `POST /v1/verify HTTP/1.1\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n${end}0\r\n\r\n`, ["400"]],
+    ["chunks that are none", `POST /v1/verify HTTP/1.1\r\nTransfer-Encoding: chunked\r\n${end}zz\r\n`, ["400"]],
+    [
+      "trailers behind chunks",
+      `POST /v1/verify HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTrailer: X\r\n${end}2\r\n{}\r\n0\r\nX: 1\r\n\r\n`,
+      ["400"],
+    ],
+    ["no host", "GET /v1/hello HTTP/1.1\r\n\r\n", ["400"]],
+    ["HTTP/2 with prior knowledge", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ["400"]],
+    ["TLS", "\u0016\u0003\u0001\u0002\u0000\u0001", ["400"]],
+    ["a line that ends nowhere", "GET", ["400"]],
+  ];
+  for (const [what, bytes, status] of cases) expect([what, await statuses(bytes)]).toEqual([what, status]);
+  expect(await raw(`GET /v1/hello HTTP/1.1\r\nX: ${"x".repeat(20_000)}\r\n${end}`)).toMatch(/\r\nflywheel-api: 1\r\n[\s\S]*\{"error":\{/);
+  await stillThere();
+});
+
+test("one question a connection: what is sent behind it does nothing", async () => {
+  const ask = (path: string): string => `POST ${path} HTTP/1.1\r\nHost: d\r\nContent-Length: 2\r\n\r\n{}`;
+  const [first] = await statuses(`GET /v1/hello HTTP/1.1\r\nHost: d\r\n\r\n${ask("/v1/stop").repeat(500)}`);
+  expect(first).toBe("200");
+  await stillThere();
+});
+
+test("who sends half a question and waits is dropped", { timeout: 30_000 }, async () => {
+  const socket = connect(socketPath(home.paths));
+  const closed = once(socket, "close");
+  socket.write("GET /v1/hello HTTP/1.1\r\nHost:");
+  let answer = "";
+  socket.setEncoding("utf8").on("data", (text) => {
+    answer += text;
+  });
+  await closed;
+  expect(answer).toMatch(/^HTTP\/1\.1 408 /);
+  await stillThere();
+});
+
+test("stop is for the daemon that is meant: asked of another one, it does nothing", async () => {
+  expect(await ask("POST", "/v1/stop", `{"pid":${pid + 1}}`)).toEqual({ status: 200, body: {} });
+  expect((await ask("POST", "/v1/stop", '{"pid":"1"}')).status).toBe(400);
+  await stillThere();
+});
+
 test("a body that never ends its sentence, and one that is cut off", async () => {
   const socket = connect(socketPath(home.paths));
   socket.write("POST /v1/verify HTTP/1.1\r\nHost: d\r\nContent-Length: 100\r\n\r\n{");

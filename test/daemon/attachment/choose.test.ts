@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Candidate, CandidateSource } from "../../../contract/candidate.ts";
-import { type Contender, choose, trustRank } from "../../../daemon/attachment/choose.ts";
+import { type Contender, challengerOf, choose, standbyOf, trustRank, verdictOn } from "../../../daemon/attachment/choose.ts";
+import { whyNot } from "../../../daemon/attachment/why.ts";
 import { endpointOf } from "../../fixtures/endpoint.ts";
 
 const origin = {
@@ -16,9 +17,10 @@ const origin = {
 function contender(host: string, from: keyof typeof origin, rest: Partial<Contender> & { scheme?: "grpc" | "http" } = {}): Contender {
   const { scheme = "grpc", ...known } = rest;
   const candidate: Candidate = { endpoint: endpointOf({ kind: "bazel", scheme, host, port: 9092 }), source: origin[from], aliases: [] };
-  return { candidate, health: "healthy", latencyMs: 10, ...known };
+  return { candidate, health: "healthy", latencyMs: 10, recovering: undefined, ...known };
 }
 
+const onTrial = { flaps: 2, proofsWanted: 0, msWanted: 41_500 };
 const url = (one: Contender | undefined): string | undefined => one?.candidate.endpoint.url;
 
 test("trust goes before health and latency", () => {
@@ -62,6 +64,7 @@ test("nothing proved, nothing chosen; and what is chosen stays chosen", () => {
     from: fc.constantFrom(...(Object.keys(origin) as (keyof typeof origin)[])),
     health: fc.constantFrom("healthy" as const, "degraded" as const),
     latencyMs: fc.integer({ min: 0, max: 100 }),
+    recovering: fc.constantFrom(undefined, onTrial),
   });
   fc.assert(
     fc.property(
@@ -72,7 +75,62 @@ test("nothing proved, nothing chosen; and what is chosen stays chosen", () => {
         const chosen = choose(contenders, current === null ? undefined : `grpc://${current}:9092`);
         expect(chosen).toBeDefined();
         expect(choose(contenders, url(chosen))).toBe(chosen);
+        // What is said of the others is what decided.
+        for (const other of contenders)
+          if (chosen !== undefined && other !== chosen) expect(verdictOn(other, chosen).takesOver).toBe(false);
       },
     ),
   );
+});
+
+test("one on trial displaces nobody, but is better than none; and of two on trial neither displaces the other", () => {
+  const held = contender("a", "peer");
+  const back = contender("b", "config", { recovering: onTrial });
+  expect(choose([back, held], url(held))).toBe(held);
+  expect(choose([back, held], undefined)).toBe(held);
+  expect(choose([back], undefined)).toBe(back);
+  const both = [contender("a", "peer", { recovering: onTrial }), back] as const;
+  expect(choose(both, url(both[0]))).toBe(both[0]);
+  // A steady one, however good, waits until the attached one fails: its own trial is no reason to move again.
+  expect(choose([back, held], url(back))).toBe(back);
+  expect(challengerOf([back, held], held)).toBe(back);
+  expect(challengerOf([contender("c", "cluster", { recovering: onTrial }), held], held)).toBeUndefined();
+});
+
+test("the standby is the best of the rest that would not go down with the attached one", () => {
+  const held = contender("a", "config");
+  const beside = { ...contender("a", "config", { scheme: "http" }) };
+  const elsewhere = contender("b", "config", { scheme: "http", latencyMs: 90 });
+  const shaky = contender("c", "attach", { recovering: onTrial });
+  expect(standbyOf([held, beside, elsewhere, shaky], url(held) ?? "")).toBe(elsewhere);
+  expect(standbyOf([held, beside, shaky], url(held) ?? "")).toBe(beside);
+  expect(standbyOf([held, shaky], url(held) ?? "")).toBe(shaky);
+  expect(standbyOf([held], url(held) ?? "")).toBeUndefined();
+});
+
+test("why a candidate is not the one, in words", () => {
+  const held = contender("a", "service", { latencyMs: 3 });
+  const since = new Date(2026, 10, 20, 22, 13, 5);
+  const why = (other: Contender): string => whyNot({ health: other.health, outcome: passed, since, contender: other }, held);
+  const passed = { ok: true, latencyMs: 1, address: "", facts: {} } as const;
+  const failed = { ok: false, rung: "connect", reason: "" } as const;
+  expect(why(contender("b", "peer"))).toBe("less trusted than the attached one (peer after service)");
+  expect(why(contender("b", "service", { latencyMs: 4 }))).toBe(
+    "as good as the attached one, which stays (it is not clearly faster: 4.0 ms against 3.0 ms)",
+  );
+  expect(why(contender("b", "service", { scheme: "http" }))).toBe("HTTP, and the attached one speaks gRPC");
+  expect(why(contender("b", "attach", { health: "degraded" }))).toBe("recovering: its last proof passed, one more is wanted");
+  expect(why(contender("b", "attach", { recovering: onTrial }))).toBe(
+    "recovering: it failed 2 times lately, and must pass for another 42 s",
+  );
+  expect(why(contender("b", "attach", { recovering: { flaps: 1, proofsWanted: 2, msWanted: 0 } }))).toBe(
+    "recovering: it failed lately, and 2 more proofs are wanted",
+  );
+  expect(why(contender("b", "attach"))).toBe("it is better than the attached one: its next proof decides");
+  const down = { health: "down", outcome: failed, since, contender: undefined } as const;
+  expect(whyNot(down, held)).toBe("down at connect since 2026-11-20 22:13:05");
+  expect(whyNot({ ...down, health: "degraded" }, undefined)).toBe("failed its last proof, at connect since 2026-11-20 22:13:05");
+  expect(whyNot({ ...down, health: "unknown", outcome: undefined }, held)).toBe("its first proof is still to come");
+  expect(whyNot({ ...down, outcome: passed }, undefined)).toBe("its last proof passed; which one is attached is being decided");
+  expect(whyNot(down, "detached")).toBe("detached");
 });

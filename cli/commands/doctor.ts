@@ -1,0 +1,42 @@
+import { FlywheelError } from "../../contract/errors.ts";
+import { Exit } from "../../contract/exit.ts";
+import { defineCommand } from "../command.ts";
+import { examine } from "../doctor/examine.ts";
+import { readFacts } from "../doctor/facts.ts";
+import { viewReport } from "../doctor/view.ts";
+
+export default defineCommand({
+  name: "doctor",
+  summary: "look at everything, and say what is wrong, since when, and what to do",
+  details:
+    "Starts no daemon and changes nothing. Where discovery finds no cache, it prints what the tailnet's operator would add. `--gather` writes an archive for a bug report: names, addresses, tokens and home directories are replaced, what goes in is listed first, and nothing is sent anywhere.",
+  options: {
+    policy: { flag: "--policy", summary: "print the operator's policy lines, whatever was found" },
+    probe: { flag: "--probe", summary: "also prove each endpoint that config, attach or this shell names, now" },
+    gather: { flag: "--gather", summary: "write an archive for a bug report" },
+    output: { flag: "-o, --output <file>", summary: "with --gather: where (flywheel-doctor-<time>.tar.gz here)" },
+    yes: { flag: "--yes", summary: "with --gather: do not ask" },
+  },
+  examples: [
+    { line: "flywheel doctor", does: "every check, each candidate's ladder, and what to type next" },
+    { line: "flywheel doctor --policy", does: "tags, grants and Services for the tailnet's policy file" },
+    { line: "flywheel doctor --json", does: "the same as data; ok is false where a check failed" },
+    { line: "flywheel doctor --gather", does: "list what an archive would hold, ask, and write it" },
+  ],
+  exits: [{ code: Exit.failed, means: "a check failed; with --gather: nothing was written" }],
+  async run(context, { policy, probe, gather, output: file, yes }) {
+    if (!gather && (file !== undefined || yes)) {
+      throw new FlywheelError("usage", "--output and --yes belong to --gather", { next: "flywheel doctor --gather" });
+    }
+    const facts = await readFacts(context);
+    const proved = probe ? await (await import("../doctor/probe.ts")).proveNamed(facts) : [];
+    const report = examine(facts, policy ? "asked" : "where-missing", proved);
+    if (gather) {
+      const { gather } = await import("../doctor/gather.ts");
+      return (await gather(context, { facts, report }, { file, yes })) ? Exit.ok : Exit.failed;
+    }
+    if (context.output.format === "json") context.output.json(report);
+    else context.output.line(viewReport(report, context.output.paint));
+    return report.ok ? Exit.ok : Exit.failed;
+  },
+});

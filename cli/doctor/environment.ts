@@ -1,0 +1,68 @@
+/** This shell's variables: escapes that are in force, and what contradicts itself or the attachment. */
+import { existsSync } from "node:fs";
+import { checkContract, projectedTokenPath } from "../../contract/check.ts";
+import { parseEndpoint, redacted, sameEndpoint } from "../../contract/endpoint.ts";
+import type { Environment } from "../../contract/environment.ts";
+import { gloriousflywheel } from "../../contract/profile.ts";
+import { printable } from "../../contract/text.ts";
+import { type Facts, known } from "./facts.ts";
+import { type Check, checksOf } from "./report.ts";
+
+const { ok, warn, fail } = checksOf("environment");
+
+export function checkEnvironment(facts: Facts): readonly Check[] {
+  const checks = [...bypass(facts.env), ...scope(facts.env), ...contract(facts), ...otherCache(facts)];
+  return checks.length > 0 ? checks : [ok("environment", "nothing in this shell contradicts itself")];
+}
+
+function bypass(env: Environment): readonly Check[] {
+  const reason = env["GF_GUARD_BYPASS"];
+  if (reason === undefined) return [];
+  const next = "unset GF_GUARD_BYPASS";
+  if (reason.trim() === "") return [fail("bypass", "GF_GUARD_BYPASS is set without a reason: heavy commands are refused", { next })];
+  return [
+    warn("bypass", "an escape is in force: GF_GUARD_BYPASS is set in this shell", {
+      reason: `heavy commands build alone, recorded as: ${printable(reason, 200)}`,
+      next,
+    }),
+  ];
+}
+
+function scope(env: Environment): readonly Check[] {
+  const asked = env["GF_GUARD_SCOPE"] ?? "";
+  if (["", "all", "enrolled"].includes(asked)) return [];
+  return [
+    warn("guard-scope", `GF_GUARD_SCOPE=${printable(asked, 60)} is neither all nor enrolled: it counts as all`, {
+      next: "unset GF_GUARD_SCOPE",
+    }),
+  ];
+}
+
+function contract({ env, profile }: Facts): readonly Check[] {
+  const report = checkContract({
+    environment: env,
+    // Where the profile cannot be read, which is said elsewhere, the built-in one's stale names still count.
+    profile: known(profile) ?? gloriousflywheel,
+    require: { cache: false, nix: false },
+    endpoints: "redacted",
+    machine: { nix: undefined, projectedToken: existsSync(projectedTokenPath) },
+  });
+  return report.errors.map((error) =>
+    fail(error.rule, error.message, { reason: `rule ${error.rule} of flywheel contract`, next: error.next }),
+  );
+}
+
+/** BAZEL_REMOTE_CACHE is the invoking shell's own word: the guard proves it for itself and takes it before the attachment. */
+function otherCache({ env, status }: Facts): readonly Check[] {
+  const named = parseEndpoint(env["BAZEL_REMOTE_CACHE"] ?? "", "bazel");
+  const bazel = known(status)?.bazel;
+  if (!named.ok || bazel === undefined || bazel.endpoint === null) return [];
+  const spellings = [bazel.endpoint, ...bazel.aliases].map((text) => parseEndpoint(text, "bazel"));
+  if (spellings.some((one) => one.ok && sameEndpoint(one.endpoint, named.endpoint))) return [];
+  return [
+    warn("other-cache", `BAZEL_REMOTE_CACHE names ${redacted(named.endpoint)}, which is not what is attached`, {
+      reason: "heavy commands of this shell use that one, proved by itself",
+      next: 'eval "$(flywheel env)", or unset BAZEL_REMOTE_CACHE',
+    }),
+  ];
+}

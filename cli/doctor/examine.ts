@@ -1,0 +1,62 @@
+/** Looks at everything, changes nothing, and gives the report. */
+import type { StatusReport } from "../../contract/api.ts";
+import type { Tool } from "../../contract/endpoint.ts";
+import { type PolicyAdvice, policyAdvice } from "../../contract/policy.ts";
+import type { Profile } from "../../contract/profile.ts";
+import { checkAttachments, checkTailnet } from "./attachment.ts";
+import { checkConfiguration } from "./configuration.ts";
+import { checkDaemon, checkVersions } from "./daemon.ts";
+import { checkDirectories } from "./directories.ts";
+import { checkEnvironment } from "./environment.ts";
+import { type Facts, known } from "./facts.ts";
+import { checkLadders, checkRejections, laddersOf } from "./ladders.ts";
+import { type Check, type DoctorReport, doctorSchema } from "./report.ts";
+import { checkShim } from "./shim.ts";
+import { checkWorkspace } from "./workspace.ts";
+
+/**
+ * @param policy `asked`: for both kinds, whatever was found; `where-missing`: only where discovery found nothing
+ * @param proved checks of endpoints that were proved just now, for `--probe`
+ */
+export function examine(facts: Facts, policy: "asked" | "where-missing", proved: readonly Check[] = []): DoctorReport {
+  const status = known(facts.status);
+  const ladders = status === undefined ? [] : laddersOf(status);
+  const checks = [
+    ...checkDaemon(facts),
+    ...checkVersions(facts),
+    ...checkDirectories(facts),
+    ...checkConfiguration(facts),
+    ...(status === undefined
+      ? []
+      : [...checkTailnet(status), ...checkAttachments(status), ...checkLadders(ladders, status), ...checkRejections(status)]),
+    ...proved,
+    ...checkShim(facts),
+    ...checkWorkspace(facts),
+    ...checkEnvironment(facts),
+  ];
+  return {
+    schema: doctorSchema,
+    ok: checks.every((check) => check.state !== "fail"),
+    profile: facts.profileName,
+    checks,
+    ladders,
+    policy: advice(known(facts.profile), status, policy),
+  };
+}
+
+function advice(profile: Profile | undefined, status: StatusReport | undefined, policy: "asked" | "where-missing"): PolicyAdvice | null {
+  if (profile === undefined) return null;
+  if (policy === "asked") return policyAdvice(profile, ["bazel", "nix"]);
+  const missing = (["bazel", "nix"] as const).filter((kind) => foundNothing(status, kind));
+  // Nix alone is no reason to fill a screen: `--policy` shows its lines.
+  return missing.includes("bazel") ? policyAdvice(profile, missing) : null;
+}
+
+/** Whether a trusted tailnet was looked through and no cache of the kind was in it; not while something else is attached. */
+function foundNothing(status: StatusReport | undefined, kind: Tool): boolean {
+  if (status === undefined || status.daemon === null || !status.tailnet.trusted) return false;
+  if (status[kind].state === "attached" || status[kind].unsettled) return false;
+  return !status.candidates.some(
+    (one) => one.kind === kind && (one.source === "service" || one.source === "peer" || one.source === "cluster"),
+  );
+}

@@ -1,0 +1,62 @@
+/** What the checks rest on, read once; what could not be read stays as the error that says why. */
+import type { StatusReport } from "../../contract/api.ts";
+import type { Config } from "../../contract/config.ts";
+import type { Environment } from "../../contract/environment.ts";
+import { FlywheelError } from "../../contract/errors.ts";
+import type { Paths } from "../../contract/paths.ts";
+import type { Profile } from "../../contract/profile.ts";
+import type { TrustStore } from "../../contract/trust.ts";
+import { loadConfig, loadProfile } from "../../daemon/api/client/settings.ts";
+import { readTrust } from "../../daemon/api/client/trust.ts";
+import type { Context } from "../context.ts";
+import { readStatus } from "../status/report.ts";
+
+export type Read<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: FlywheelError };
+
+export interface Facts {
+  readonly env: Environment;
+  readonly home: string;
+  readonly paths: Paths;
+  readonly profileName: string;
+  readonly cwd: Read<string>;
+  readonly config: Read<Config>;
+  readonly profile: Read<Profile>;
+  readonly trust: Read<TrustStore>;
+  /** The daemon's word, or without one what the published files say; an error where something answers that is not ours to ask. */
+  readonly status: Read<StatusReport>;
+}
+
+/** Changes nothing, and starts nothing. */
+export async function readFacts(context: Context): Promise<Facts> {
+  const { env, home, paths, profile } = context;
+  return {
+    env,
+    home,
+    paths,
+    profileName: profile,
+    cwd: read(() => context.cwd),
+    config: read(() => loadConfig(paths)),
+    profile: read(() => loadProfile(paths, profile)),
+    trust: read(() => readTrust(paths)),
+    status: await readStatus(paths, profile).then((value) => ({ ok: true, value }) as const, failed),
+  };
+}
+
+/** The value, or undefined where it could not be read. */
+export function known<T>(read: Read<T>): T | undefined {
+  return read.ok ? read.value : undefined;
+}
+
+export function read<T>(get: () => T): Read<T> {
+  try {
+    return { ok: true, value: get() };
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+/** A mistake of our own is not a finding. */
+function failed(error: unknown): { readonly ok: false; readonly error: FlywheelError } {
+  if (error instanceof FlywheelError) return { ok: false, error };
+  throw error;
+}

@@ -1,0 +1,261 @@
+/** `flywheel doctor --gather`: what a bug report needs, with what says who and where taken out, listed before it is written. */
+import { lstatSync, readdirSync, realpathSync } from "node:fs";
+import { arch, homedir, hostname, release, version as systemVersion, type, userInfo } from "node:os";
+import { dirname, isAbsolute, resolve } from "node:path";
+import type { StatusReport } from "../../contract/api.ts";
+import { messageOf } from "../../contract/errors.ts";
+import { attachmentPath, logPath } from "../../contract/paths.ts";
+import { profileName } from "../../contract/published.ts";
+import { type Known, type Redacted, type RedactedKind, type Redactions, Redactor, redactedKinds } from "../../contract/redact.ts";
+import { version } from "../../contract/version.ts";
+import { table } from "../../contract/words.ts";
+import { readSpool } from "../../daemon/api/client/spool.ts";
+import { findWorkspace } from "../../shim/scope.ts";
+import type { Context } from "../context.ts";
+import { lastLines } from "../log/file.ts";
+import { confirmed } from "../output/ask.ts";
+import { alreadyThere, writeArchive } from "./archive.ts";
+import { readSmall } from "./bazelrc.ts";
+import { type Facts, known } from "./facts.ts";
+import type { DoctorReport } from "./report.ts";
+
+/** So much of the log's and the journal's end goes in: lines, and characters a line. */
+const most = { log: 2000, line: 8192, journal: 200, profiles: 32 } as const;
+
+/** The archive's one directory, and how its name begins. */
+const name = "flywheel-doctor";
+
+type Content =
+  | { readonly form: "text"; readonly text: string }
+  | { readonly form: "json"; readonly value: unknown }
+  | { readonly form: "json-lines"; readonly lines: readonly string[] };
+
+interface Gathered {
+  readonly name: string;
+  readonly text: string;
+  readonly redactions: Redactions;
+}
+
+/**
+ * Lists, asks, and writes.
+ * @returns whether it was written
+ * @throws FlywheelError `usage` where nobody can be asked and `--yes` was not given, or the file cannot be made
+ */
+export async function gather(
+  context: Context,
+  found: { readonly facts: Facts; readonly report: DoctorReport },
+  given: { readonly file: string | undefined; readonly yes: boolean },
+): Promise<boolean> {
+  const { output } = context;
+  const file = place(context, given.file);
+  const files = redacted(await collect(found.facts, found.report), found.facts);
+  if (output.format === "human") {
+    output.notice("This would go into the archive, and nothing else:");
+    output.notice(table([["file", "size", "taken out"], ...files.map((one) => [one.name, size(one.text), takenOut(one.redactions)])]));
+    output.notice("Nothing is sent anywhere. Look through it before you pass it on: what was written in your own words may say more.");
+  }
+  const agreed = await confirmed(output, `Write ${file}?`, { yes: given.yes });
+  if (agreed) await writeArchive(file, name, files);
+  if (output.format === "json") {
+    const listed = files.map((one) => ({ name: one.name, bytes: Buffer.byteLength(one.text), redactions: one.redactions }));
+    output.json({ schema: 1, file, files: listed });
+  } else if (agreed) output.line(`wrote ${file}; nothing was sent anywhere`);
+  else output.notice("nothing was written");
+  return agreed;
+}
+
+/** Nothing that stands there is written over, and nobody is asked in vain. */
+function place(context: Context, asked: string | undefined): string {
+  const stamp = new Date()
+    .toISOString()
+    .replaceAll(/[-:]|\..*$/g, "")
+    .replace("T", "-");
+  const wanted = asked ?? `${name}-${stamp}.tar.gz`;
+  const file = isAbsolute(wanted) ? wanted : resolve(context.cwd, wanted);
+  if (lstatSync(file, { throwIfNoEntry: false }) !== undefined) throw alreadyThere(file);
+  return file;
+}
+
+async function collect(facts: Facts, report: DoctorReport): Promise<readonly { readonly name: string; readonly content: Content }[]> {
+  const { paths } = facts;
+  const text = (path: string): Content | undefined => {
+    const found = readSmall(path);
+    return found === undefined ? undefined : { form: "text", text: found };
+  };
+  const profiles = listed(`${paths.config}/profiles`).filter((file) => file.endsWith(".toml"));
+  const published = listed(`${paths.runtime}/attachment`).filter((each) => profileName.test(each));
+  const status = known(facts.status);
+  const files: (readonly [string, Content | undefined])[] = [
+    ["about.json", { form: "json", value: about(status) }],
+    ["doctor.json", { form: "json", value: report }],
+    ["status.json", status === undefined ? undefined : { form: "json", value: status }],
+    ["daemon.log", log(facts)],
+    ["journal.jsonl", journal(facts)],
+    ["config.toml", text(`${paths.config}/config.toml`)],
+    ...profiles.map((file) => [`profiles/${file}`, text(`${paths.config}/profiles/${file}`)] as const),
+    ...published.flatMap((profile) =>
+      (["bazel", "nix"] as const).map((kind) => [`attachment/${profile}/${kind}`, text(attachmentPath(paths, profile, kind))] as const),
+    ),
+  ];
+  return files.flatMap(([name, content]) => (content === undefined ? [] : [{ name, content }]));
+}
+
+/** The versions and `uname` without the machine's name. */
+function about(status: StatusReport | undefined): object {
+  return {
+    flywheel: version,
+    daemon: status?.daemon?.version ?? null,
+    node: process.versions.node,
+    system: { type: type(), release: release(), version: systemVersion(), machine: arch(), platform: process.platform },
+    at: new Date().toISOString(),
+  };
+}
+
+function log({ paths }: Facts): Content | undefined {
+  try {
+    const lines = lastLines(logPath(paths), most.log);
+    return lines === undefined ? undefined : { form: "json-lines", lines: lines.map((line) => line.slice(0, most.line)) };
+  } catch (error) {
+    return { form: "text", text: `${messageOf(error)}\n` };
+  }
+}
+
+function journal({ paths }: Facts): Content | undefined {
+  try {
+    const { entries } = readSpool(paths, { limit: most.journal });
+    return entries.length === 0 ? undefined : { form: "json-lines", lines: entries.toReversed().map((entry) => JSON.stringify(entry)) };
+  } catch (error) {
+    return { form: "text", text: `${messageOf(error)}\n` };
+  }
+}
+
+function redacted(files: readonly { readonly name: string; readonly content: Content }[], facts: Facts): readonly Gathered[] {
+  const redactor = new Redactor(knownOf(facts));
+  for (const { content } of files) redactor.learn(textOf(content));
+  return files.map(({ name, content }) => {
+    const clean = cleaned(redactor, content);
+    // A profile's name may be an organisation's: its file's name is redacted too.
+    return { name: redactor.redact(name).text, text: clean.text, redactions: clean.redactions };
+  });
+}
+
+function textOf(content: Content): string {
+  switch (content.form) {
+    case "text":
+      return content.text;
+    case "json":
+      return JSON.stringify(content.value);
+    case "json-lines":
+      return content.lines.join("\n");
+  }
+}
+
+function cleaned(redactor: Redactor, content: Content): Redacted {
+  switch (content.form) {
+    case "text":
+      return redactor.redact(content.text);
+    case "json":
+      return redactor.redactJson(content.value, 2);
+    case "json-lines":
+      return redactor.redactJsonLines(content.lines);
+  }
+}
+
+function knownOf(facts: Facts): Known {
+  const { env, paths } = facts;
+  const status = known(facts.status);
+  const trust = known(facts.trust);
+  const profile = known(facts.profile);
+  const user = readUser();
+  const homes = [facts.home, homedir(), env["HOME"], user?.homedir].filter(isText).filter((path) => path.startsWith("/"));
+  const named = [status?.tailnet.self, status?.bazel.node, status?.nix.node, ...(status?.candidates ?? []).map((one) => one.node)];
+  const turnedDown = (status?.rejections ?? []).filter((one) => one.source === "peer").map((one) => one.subject);
+  return {
+    hostNames: [hostname(), env["HOSTNAME"]].filter(isText),
+    users: distinct([user?.username, env["USER"], env["LOGNAME"]].filter(isText)),
+    directories: [
+      ...spelled(paths.state).map((path) => ["<state>", path] as const),
+      ...spelled(paths.config).map((path) => ["<config>", path] as const),
+      ...spelled(paths.runtime).map((path) => ["<runtime>", path] as const),
+      ...distinct(homes.flatMap(spelled)).map((path) => ["~", path] as const),
+    ],
+    workspaces: distinct(workspaces(facts, status).flatMap(spelled)),
+    tailnets: [
+      ...[status?.tailnet.name, status?.tailnet.magicDnsSuffix, profile?.tailnet.name, profile?.tailnet.magicDnsSuffix],
+      ...(trust?.tailnets ?? []).flatMap((one) => [one.name, one.magicDnsSuffix]),
+    ].filter(isText),
+    // `svc:…` and `tag:…` are the profile's words, and no node's name.
+    nodes: [...named, ...turnedDown].filter(isText).filter((node) => !/[:/\s]/.test(node)),
+  };
+}
+
+function workspaces(facts: Facts, status: StatusReport | undefined): readonly string[] {
+  const { cwd, paths } = facts;
+  let escapes: readonly string[] = [];
+  try {
+    escapes = readSpool(paths, { limit: most.journal }).entries.map((entry) => entry.workspace);
+  } catch {
+    // Then none of them goes into the archive either.
+  }
+  return [
+    ...(cwd.ok ? [cwd.value, findWorkspace(cwd.value, facts.env["PWD"]).root] : []),
+    ...(known(facts.config)?.guard.workspaces ?? []),
+    ...(known(facts.trust)?.files ?? []).map((one) => dirname(one.path)),
+    ...(status?.running ?? []).map((one) => one.directory).filter(isText),
+    ...escapes,
+  ].filter((path) => path.startsWith("/"));
+}
+
+/** A directory as it is called, and as it is with its links resolved. */
+function spelled(path: string): readonly string[] {
+  try {
+    return distinct([path, realpathSync(path)]);
+  } catch {
+    return [path];
+  }
+}
+
+function listed(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory).toSorted().slice(0, most.profiles);
+  } catch {
+    return [];
+  }
+}
+
+/** A uid without an entry in passwd has none. */
+function readUser(): { readonly username: string; readonly homedir: string } | undefined {
+  try {
+    return userInfo();
+  } catch {
+    return undefined;
+  }
+}
+
+function distinct(texts: readonly string[]): readonly string[] {
+  return [...new Set(texts)];
+}
+
+function isText(text: string | null | undefined): text is string {
+  return text !== undefined && text !== null && text !== "";
+}
+
+function size(text: string): string {
+  const bytes = Buffer.byteLength(text);
+  return bytes < 1024 ? `${bytes} B` : `${(bytes / 1024).toFixed(1)} KiB`;
+}
+
+const singular: Readonly<Record<RedactedKind, string>> = {
+  names: "name",
+  addresses: "address",
+  tokens: "token",
+  users: "user",
+  paths: "path",
+};
+
+function takenOut(redactions: Redactions): string {
+  const parts = redactedKinds
+    .filter((kind) => redactions[kind] > 0)
+    .map((kind) => `${redactions[kind]} ${redactions[kind] === 1 ? singular[kind] : kind}`);
+  return parts.length === 0 ? "nothing" : parts.join(", ");
+}

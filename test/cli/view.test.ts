@@ -1,0 +1,104 @@
+/** A status as a person reads it: few lines, each short enough to be read. */
+import { expect, test } from "vitest";
+import { paint } from "../../cli/output/paint.ts";
+import { viewStatus } from "../../cli/status/view.ts";
+import type { CandidateReport, StatusReport } from "../../contract/api.ts";
+
+const since = new Date(2026, 10, 20, 22, 13, 5).toISOString();
+
+const attachment = {
+  state: "attached",
+  since,
+  endpoint: "grpc://100.64.0.5:9092",
+  source: "peer",
+  node: "cache.tail0ffee.ts.net",
+  verifiedAt: since,
+  proofAgeS: 3,
+  latencyMs: 4.2,
+  path: { via: "direct", address: "192.0.2.7:41641" },
+  health: "healthy",
+  reason: null,
+  rung: null,
+  next: null,
+  unsettled: false,
+} as const;
+
+function other(endpoint: string, more: Partial<CandidateReport>): CandidateReport {
+  const nothing = { rung: null, reason: null, next: null, latencyMs: null, since, provedAt: since };
+  return {
+    endpoint,
+    kind: "bazel",
+    source: "peer",
+    node: null,
+    health: "healthy",
+    attached: false,
+    standby: false,
+    why: null,
+    ...nothing,
+    ...more,
+  };
+}
+
+const report: StatusReport = {
+  schema: 1,
+  mode: "shared-cache-backed",
+  profileState: "shared-cache-backed",
+  profile: "default",
+  detached: false,
+  bazel: { ...attachment, upload: false, digestFunctions: ["SHA256"], updateEnabled: null, aliases: [], instanceName: null },
+  nix: {
+    ...attachment,
+    ...{
+      state: "unattached",
+      endpoint: null,
+      source: null,
+      node: null,
+      proofAgeS: null,
+      latencyMs: null,
+      path: null,
+      reason: "no candidate",
+    },
+    ...{ publicKey: null, trusted: null, storeDir: null },
+  },
+  tailnet: {
+    ...{ name: "stand-in.example", magicDnsSuffix: "tail0ffee.ts.net", trusted: true, backendState: "Running", self: "laptop", health: [] },
+    ...{ via: "/s", systemSocket: true, reason: null, next: null },
+  },
+  candidates: [other("grpc://100.64.0.5:9092", { attached: true })],
+  rejections: [],
+  daemon: { pid: 1, version: "0.1.0", startedAt: since, faults: [] },
+  escapes: { today: 0, last: null },
+  running: [],
+};
+
+const view = (more: Partial<StatusReport> = {}): string => viewStatus({ ...report, ...more }, paint({}, false));
+
+test("the attached one with its path and since when", () => {
+  expect(view().split("\n").slice(1, 3)).toEqual([
+    "  bazel    attached  grpc://100.64.0.5:9092",
+    "           cache.tail0ffee.ts.net, source peer, 4.2 ms, proved 3 s ago, direct 192.0.2.7:41641, since 2026-11-20 22:13:05",
+  ]);
+  const by = (path: StatusReport["bazel"]["path"]): string => view({ bazel: { ...report.bazel, path } });
+  expect(by({ via: "derp", region: "fra" })).toContain(", relayed by DERP fra, ");
+  expect(by({ via: "peer-relay", address: "192.0.2.1:7" })).toContain(", relayed by peer 192.0.2.1:7, ");
+  expect(by(null)).toContain("proved 3 s ago, since ");
+});
+
+test("the standby first, then why the others are not the one; 64 of them do not flood the terminal", () => {
+  const down = other("grpc://100.64.0.7:9092", { health: "down", why: "down at connect since 2026-11-20 22:13:05" });
+  const standby = other("http://100.64.0.6:8080", { standby: true, why: "HTTP, and the attached one speaks gRPC" });
+  const [, , , first, second, third] = view({ candidates: [...report.candidates, down, standby] }).split("\n");
+  expect(first).toBe("           standby http://100.64.0.6:8080: HTTP, and the attached one speaks gRPC");
+  expect(second).toBe("           not grpc://100.64.0.7:9092: down at connect since 2026-11-20 22:13:05");
+  expect(third).toMatch(/^ {2}nix/);
+  const many = view({ candidates: [...report.candidates, standby, ...Array.from({ length: 63 }, () => down)] }).split("\n");
+  expect(many.length).toBeLessThanOrEqual(20);
+  expect(many).toContain("           and 60 more: flywheel status --json");
+});
+
+test("what runs is shown, two of it by name, and nothing that a terminal would act on", () => {
+  const command = { pid: 7, tool: "bazel", command: "test", directory: "/w\u001b[2J", startedAt: since };
+  expect(view({ running: [command] })).toContain("  running  bazel test in /w\n");
+  expect(view({ running: Array.from({ length: 5 }, () => command) })).toContain(", and 3 more: flywheel status --json");
+  expect(view()).not.toContain("running  ");
+});
