@@ -1,5 +1,5 @@
 /** Writes what sh and the guard believe: one small file a profile and kind, replaced in one step. */
-import { mkdirSync, rmSync, unlinkSync } from "node:fs";
+import { mkdirSync, rmSync, unlinkSync, utimesSync } from "node:fs";
 import { dirname } from "node:path";
 import writeFileAtomic from "write-file-atomic";
 import { type Attachment, isLocalProof, profileStateOf, substrateModeOf } from "../../contract/attachment.ts";
@@ -43,6 +43,8 @@ function nixState(attachment: Attachment): Published["state"] {
 export class Publisher {
   readonly #paths: Paths;
   readonly #onFault: (fault: string | undefined) => void;
+  /** By file: what it says of the attachment, and its time. */
+  readonly #told = new Map<string, { readonly what: string; readonly time: number }>();
 
   /** @param onFault told why nothing can be published, or undefined once it can again */
   constructor(paths: Paths, onFault: (fault: string | undefined) => void) {
@@ -62,11 +64,26 @@ export class Publisher {
       mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
       // No fsync: after a crash of the machine the boot id is another one anyway.
       writeFileAtomic.sync(file, serializePublished(published), { mode: 0o600, fsync: false });
+      const time = this.#timeOf(file, published);
+      utimesSync(file, time, time);
       this.#onFault(undefined);
     } catch (error) {
       this.withdraw(published.profile, published.kind);
       this.#onFault(`nothing is published: ${file} cannot be written (${reasonOf(error)})`);
     }
+  }
+
+  /**
+   * The file's time is that of the last change of the attachment, not of the lease's renewal: what watches it by its
+   * time (direnv, which knows whole seconds) hears of changes alone. Seconds; no two changes have the same.
+   */
+  #timeOf(file: string, published: Published): number {
+    const what = `${published.state} ${published.endpoint?.url ?? "none"}`;
+    const last = this.#told.get(file);
+    if (last?.what === what) return last.time;
+    const time = Math.max(Math.floor(Date.now() / 1000), (last?.time ?? 0) + 1);
+    this.#told.set(file, { what, time });
+    return time;
   }
 
   withdraw(profile: string, kind: Tool): void {
