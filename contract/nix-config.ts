@@ -36,6 +36,14 @@ const block = new RegExp(
   "g",
 );
 
+/** The substituter of the block that `withAttachment` added; undefined where there is none. */
+export function attachedSubstituter(text: string): string | undefined {
+  return text
+    .match(block)
+    ?.at(-1)
+    ?.match(/^extra-substituters = (.*)$/m)?.[1];
+}
+
 /** NIX_CONFIG without the block that `withAttachment` added; every other line stays as it was. */
 export function withoutAttachment(text: string): string {
   return text.replaceAll(block, "");
