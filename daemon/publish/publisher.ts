@@ -16,20 +16,24 @@ export function publishedOf(
   const { profile, bazel, now, upload, slow } = context;
   const attached = attachment.state === "attached" ? attachment : undefined;
   const verified = attached?.verified ?? now.seconds;
+  const honoured = attached?.facts.honoured;
+  const endpoint = honoured?.endpoint ?? attached?.candidate.endpoint;
+  const spellings = attached === undefined ? [] : [attached.candidate.endpoint, ...attached.candidate.aliases];
   return {
     kind: attachment.kind,
     profile,
     // The mode is always Bazel's: a Nix cache makes no shared-cache-backed builds of Bazel's.
     mode: substrateModeOf(bazel),
     state: attachment.kind === "bazel" ? profileStateOf(attachment) : nixState(attachment),
-    endpoint: attached?.candidate.endpoint,
-    aliases: attached?.candidate.aliases ?? [],
+    endpoint,
+    aliases: spellings.filter(({ url }) => url !== endpoint?.url),
     verified,
     validUntil: verified + lease.span,
     clock: now.source,
     bootId: now.bootId,
     pid: process.pid,
     upload: upload && attached !== undefined,
+    ...(honoured === undefined ? {} : { nix: { publicKey: honoured.publicKey, trustedUser: honoured.trustedUser } }),
     slow,
     reason: attachment.state === "unattached" ? attachment.reason : "none",
   };
