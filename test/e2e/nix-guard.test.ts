@@ -385,7 +385,7 @@ describe.skipIf(missing.length > 0)("a real Nix behind the shim", { timeout: 60_
     });
 
     test("on a runner the fleet's own variables count, once the cache that they name has answered", async () => {
-      // The daemon judges by this machine's own store.
+      // Judged for Nix's usual store: what stands for Nix here only tells what it was given.
       mkdirSync(join(cache.files, "fleet"));
       writeFileSync(join(cache.files, "fleet/nix-cache-info"), "StoreDir: /nix/store\nPriority: 30\n");
       const tools = join(machine.dir, "telling");
@@ -393,6 +393,8 @@ describe.skipIf(missing.length > 0)("a real Nix behind the shim", { timeout: 60_
       writeFileSync(join(tools, "nix"), '#!/bin/sh\nprintf "%s\\n" "$NIX_CONFIG" "$*"\n', { mode: 0o755 });
       const runner = {
         PATH: `${built.shim}:${tools}:/usr/bin:/bin`,
+        ...Object.fromEntries(Object.keys(machine.env).map((name) => [name, undefined])),
+        HOME: machine.dir,
         CI: "true",
         // No daemon was ever started for this one.
         GF_RUNTIME_DIR: join(alone.dir, "runner"),
