@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import type { Environment } from "../contract/environment.ts";
 import type { NixLists } from "../contract/nix-config.ts";
+import { findRealTool } from "../shim/tool.ts";
 
 /** `nix config show` is called `nix show-config` before 2.20 or so. */
 const spellings = [
@@ -10,12 +11,16 @@ const spellings = [
   ["show-config", "--json"],
 ] as const;
 
-/** @returns undefined where there is no Nix or it does not answer within 5 s */
+/**
+ * Asks the Nix that the user's commands would run, and not the shim before it.
+ * @returns undefined where there is no Nix or it does not answer within 5 s
+ */
 export async function askNix(env: Environment): Promise<NixLists | undefined> {
   for (const spelling of spellings) {
     try {
       const { stdout } = await promisify(execFile)("nix", ["--extra-experimental-features", "nix-command", ...spelling], {
-        env: { ...env },
+        // PATH without shims, whichever tool asks; the program is looked for on it.
+        env: { ...env, PATH: findRealTool("bazel", env).path },
         timeout: 5_000,
         maxBuffer: 4 * 1_048_576,
       });

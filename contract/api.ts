@@ -3,6 +3,7 @@ import type { Health } from "./attachment.ts";
 import type { Rung, SourceName } from "./candidate.ts";
 import type { Tool } from "./endpoint.ts";
 import type { ProfileState, SubstrateMode } from "./mode.ts";
+import type { NixAdvice } from "./nix/trust.ts";
 
 export const statusSchema = 1;
 /** The version of the socket's protocol; a client that meets another one says so instead of guessing. */
@@ -51,9 +52,11 @@ export interface BazelReport extends AttachmentReport {
 
 export interface NixReport extends AttachmentReport {
   readonly publicKey: string | null;
-  /** Whether the Nix daemon will honour the substituter; null while nobody has asked it. */
+  /** Whether this machine's Nix takes the substituter from this user; null while nobody has asked it. */
   readonly trusted: boolean | null;
   readonly storeDir: string | null;
+  /** What an administrator adds to this machine; only where its Nix would ignore the cache. */
+  readonly advice?: NixAdvice;
 }
 
 export interface CandidateReport {

@@ -1,5 +1,6 @@
 /** What discovery and probing speak of: candidates, where they came from, and what the ladder found. */
 import type { Endpoint, Tool } from "./endpoint.ts";
+import type { NixHonoured } from "./nix/trust.ts";
 
 /** In order of trust, strongest first: ranking uses this order. */
 export const sources = ["operator", "service", "peer", "cluster", "local-proof"] as const;
@@ -51,6 +52,8 @@ export interface CacheFacts {
   readonly priority?: number;
   /** Nix: the public key that the cache itself serves (Attic's cache-config): shown, never trusted. */
   readonly servedKey?: string;
+  /** Nix: on what terms this machine's Nix takes the cache; absent where nobody asked it. */
+  readonly honoured?: NixHonoured;
 }
 
 export type ProbeResult =

@@ -10,14 +10,19 @@ export interface NixLists {
  * plain `x` throws away what came before it (tried on Nix 2.8).
  */
 export function nixConfigLists(text: string): NixLists {
-  return { substituters: list(text, "substituters"), trustedPublicKeys: list(text, "trusted-public-keys") };
+  return { substituters: nixList(text, ["substituters"]), trustedPublicKeys: nixList(text, ["trusted-public-keys"]) };
 }
 
-function list(text: string, setting: string): string[] {
-  let found: string[] = [];
+/**
+ * One list of a text in nix.conf's form.
+ * @param names the setting's name, and its older ones
+ * @param initial what it is where the text does not set it
+ */
+export function nixList(text: string, names: readonly string[], initial: readonly string[] = []): readonly string[] {
+  let found = initial;
   for (const line of text.split("\n")) {
     const match = /^\s*(extra-)?([a-z-]+)\s*=\s*(.*)$/.exec(line.replace(/#.*/, ""));
-    if (match === null || match[2] !== setting) continue;
+    if (match === null || !names.includes(match[2] ?? "")) continue;
     const words = (match[3] ?? "").split(/\s+/).filter((word) => word !== "");
     found = match[1] === undefined ? words : [...found, ...words];
   }
@@ -30,6 +35,14 @@ const block = new RegExp(
   `(?:^|\\n)${opening}\\nextra-substituters = [^\\n]*\\nextra-trusted-public-keys = [^\\n]*\\n${closing}(?=\\n|$)`,
   "g",
 );
+
+/** The substituter of the block that `withAttachment` added; undefined where there is none. */
+export function attachedSubstituter(text: string): string | undefined {
+  return text
+    .match(block)
+    ?.at(-1)
+    ?.match(/^extra-substituters = (.*)$/m)?.[1];
+}
 
 /** NIX_CONFIG without the block that `withAttachment` added; every other line stays as it was. */
 export function withoutAttachment(text: string): string {

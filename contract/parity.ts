@@ -2,7 +2,7 @@
 import type { BazelReport, NixReport, StatusReport } from "./api.ts";
 import { parseEndpoint } from "./endpoint.ts";
 import type { Environment } from "./environment.ts";
-import { withAttachment, withoutAttachment } from "./nix-config.ts";
+import { attachedSubstituter, withAttachment, withoutAttachment } from "./nix-config.ts";
 
 export interface ParityEnvironment {
   readonly set: Readonly<Record<string, string>>;
@@ -23,7 +23,14 @@ export function parityEnvironment(report: StatusReport, env: Environment): Parit
   return { set: { ...bazel.set, ...nix.set }, unset: [...bazel.unset, ...nix.unset] };
 }
 
-const bazelVariables = [
+/**
+ * What a shell hook exported as BAZEL_REMOTE_CACHE (nix/shell-hook.sh). Another value there is the operator's own word
+ * and stays; this one follows the attachment, also in a shell within the shell.
+ */
+export const exportedVariable = "GF_SHELL_ATTACHED";
+
+/** All that the Bazel attachment alone decides. */
+export const bazelVariables = [
   "BAZEL_REMOTE_CACHE",
   "BAZEL_REMOTE_EXECUTOR",
   "BAZEL_REMOTE_EXECUTOR_CACHE",
@@ -50,11 +57,12 @@ function nixParity(nix: NixReport, env: Environment): ParityEnvironment {
   const current = env["NIX_CONFIG"] ?? "";
   const own = withoutAttachment(current);
   const split = nix.endpoint === null ? undefined : attic(nix.endpoint);
+  const token = Boolean(env["ATTIC_TOKEN"]);
   // A substituter that the Nix daemon will ignore is not an attachment.
   if (nix.state === "unattached" || split === undefined || nix.publicKey === null || nix.trusted === false) {
     // Without our lines in NIX_CONFIG the ATTIC_* variables are the user's own.
     if (own === current) return { set: {}, unset: [] };
-    const unset = ["ATTIC_CACHE", "ATTIC_PUBLIC_KEY", ...(env["ATTIC_TOKEN"] ? [] : ["ATTIC_SERVER"])];
+    const unset = ["ATTIC_CACHE", "ATTIC_PUBLIC_KEY", ...(token && !serverIsOurs(current, env) ? [] : ["ATTIC_SERVER"])];
     return own === "" ? { set: {}, unset: [...unset, "NIX_CONFIG"] } : { set: { NIX_CONFIG: own }, unset };
   }
   const set: Record<string, string> = {
@@ -63,8 +71,14 @@ function nixParity(nix: NixReport, env: Environment): ParityEnvironment {
     NIX_CONFIG: withAttachment(current, split.url, nix.publicKey),
   };
   // With a token at hand, ATTIC_SERVER would arm pushes (as the fleet's nix-setup avoids it too).
-  if (!env["ATTIC_TOKEN"]) set["ATTIC_SERVER"] = split.server;
-  return { set, unset: [] };
+  if (token) return { set, unset: serverIsOurs(current, env) ? ["ATTIC_SERVER"] : [] };
+  return { set: { ...set, ATTIC_SERVER: split.server }, unset: [] };
+}
+
+/** Whether an earlier `flywheel env` set ATTIC_SERVER, before a token came beside it. */
+function serverIsOurs(nixConfig: string, env: Environment): boolean {
+  const before = attachedSubstituter(nixConfig);
+  return before !== undefined && attic(before)?.server === env["ATTIC_SERVER"];
 }
 
 /** `https://host/main` is the cache `main` of the server `https://host`; undefined where no cache is named. */

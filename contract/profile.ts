@@ -3,6 +3,7 @@
  * GloriousFlywheel's coordinates; another organisation writes a TOML file of the same shape.
  */
 import * as v from "valibot";
+import { nixPublicKey } from "./nix/key.ts";
 
 const hostName = v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, "expected a lower-case host name"));
 const tag = v.pipe(v.string(), v.regex(/^tag:[a-zA-Z][a-zA-Z0-9-]*$/, "expected a Tailscale tag such as tag:bazel-cache"));
@@ -27,10 +28,7 @@ const pattern = v.pipe(
     }
   }, "expected a regular expression"),
 );
-const nixKey = v.pipe(
-  v.string(),
-  v.regex(/^[A-Za-z0-9._-]+:[A-Za-z0-9+/]{43}=$/, "expected a Nix public key: <name>:<base64 of 32 bytes>"),
-);
+const nixKey = v.pipe(v.string(), v.regex(nixPublicKey, "expected a Nix public key: <name>:<base64 of 32 bytes>"));
 const cacheName = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9._-]*$/, "expected a cache name"));
 
 export const profileSchema = v.strictObject({

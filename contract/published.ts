@@ -5,6 +5,7 @@
  */
 import { type Endpoint, parseEndpoint, type Tool } from "./endpoint.ts";
 import { isProfileState, isSubstrateMode, type ProfileState, type SubstrateMode } from "./mode.ts";
+import { nixPublicKey } from "./nix/key.ts";
 import { printable } from "./text.ts";
 
 export const publishedVersion = "flywheel-attachment 1";
@@ -28,6 +29,14 @@ export interface Clock {
   readonly seconds: number;
 }
 
+/** On what terms this machine's Nix takes the cache. */
+export interface NixTerms {
+  /** `<name>:<base64>`: from the profile or the user, never from the cache. */
+  readonly publicKey: string;
+  /** Whether the Nix daemon lets this user set keys and limits; where not, it lists the endpoint and the key itself. */
+  readonly trustedUser: boolean;
+}
+
 export interface Published {
   readonly kind: Tool;
   readonly profile: string;
@@ -43,6 +52,8 @@ export interface Published {
   readonly pid: number;
   /** Whether the profile lets this machine write to the cache. */
   readonly upload: boolean;
+  /** Of kind `nix`, and only while attached: without it the guard attaches nothing. */
+  readonly nix?: NixTerms;
   /** The daemon wants every heavy command to take the slow path (say, the profile has per-command needs). */
   readonly slow: boolean;
   readonly reason: string;
@@ -62,6 +73,7 @@ export function serializePublished(published: Published): string {
     `mode ${published.mode}`,
     `endpoint ${published.endpoint?.url ?? "none"}`,
     ...published.aliases.slice(0, mostAliases).map((alias) => `alias ${alias.url}`),
+    ...(published.nix === undefined ? [] : [`key ${published.nix.publicKey}`, `trusted-user ${published.nix.trustedUser}`]),
     `verified ${published.verified}`,
     `valid-until ${published.validUntil}`,
     `clock ${published.clock}`,
@@ -114,6 +126,8 @@ export function parsePublished(text: string): PublishedResult {
   const upload = take("upload");
   const slow = take("slow");
   const reason = take("reason");
+  const key = kind === "nix" ? take("key") : "";
+  const trustedUser = kind === "nix" ? take("trusted-user") : "";
   const unknown = values.keys().next().value;
   if (unknown !== undefined) return { ok: false, fault: `the key ${printable(unknown, 40)} is not known` };
   if (kind !== "bazel" && kind !== "nix") return { ok: false, fault: "kind" };
@@ -128,6 +142,12 @@ export function parsePublished(text: string): PublishedResult {
   if (upload !== "true" && upload !== "false") return { ok: false, fault: "upload" };
   if (slow !== "true" && slow !== "false") return { ok: false, fault: "slow" };
   if (reason === "") return { ok: false, fault: "reason" };
+  const terms = key === "" && trustedUser === "" ? undefined : { publicKey: key, trustedUser: trustedUser === "true" };
+  if (terms !== undefined) {
+    if (!nixPublicKey.test(key)) return { ok: false, fault: "key" };
+    if (trustedUser !== "true" && trustedUser !== "false") return { ok: false, fault: "trusted-user" };
+    if (state === "unattached") return { ok: false, fault: "state and key contradict" };
+  }
   let endpoint: Endpoint | undefined;
   if (url !== "none") {
     const parsed = parseEndpoint(url, kind);
@@ -156,6 +176,7 @@ export function parsePublished(text: string): PublishedResult {
       bootId,
       pid: Number(pid),
       upload: upload === "true",
+      ...(terms === undefined ? {} : { nix: terms }),
       slow: slow === "true",
       reason,
     },

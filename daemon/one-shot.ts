@@ -6,6 +6,7 @@ import { loadConfig, loadProfile } from "./api/client/settings.ts";
 import { readTrust } from "./api/client/trust.ts";
 import { probeReport, turnedDown } from "./api/judge.ts";
 import { judgeOperatorEndpoint } from "./discovery/operator.ts";
+import { NixTrust } from "./nix/trust.ts";
 import { defaultTimeoutMs } from "./probe/context.ts";
 import { Prober } from "./probe/prober.ts";
 import { nixKeys } from "./status.ts";
@@ -26,12 +27,14 @@ export async function probeOnce(paths: Paths, request: OneShot): Promise<ProbeRe
   const judged = judgeOperatorEndpoint(request.endpoint, request.kind, { from: "environment", localProof, profile });
   if (!judged.ok) return turnedDown(judged.rejection);
   const prober = new Prober();
+  const nix = new NixTrust(process.env);
   try {
     const result = await prober.probe(judged.candidate, {
       timeoutMs: defaultTimeoutMs,
       localProof,
       tailnet: undefined,
       nixKeys: nixKeys(profile, readTrust(paths)),
+      nix: { storeDir: nix.place.storeDir, honour: (question) => nix.honour(question) },
       instanceName: profile.bazel.instanceName,
     });
     return probeReport(judged.candidate.endpoint.url, result);

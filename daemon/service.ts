@@ -25,6 +25,7 @@ import { discover } from "./discovery/discover.ts";
 import { judgeOperatorEndpoint } from "./discovery/operator.ts";
 import type { Faults } from "./faults.ts";
 import { Escapes } from "./journal/escapes.ts";
+import { NixTrust } from "./nix/trust.ts";
 import { defaultTimeoutMs, type ProbeContext } from "./probe/context.ts";
 import { Prober } from "./probe/prober.ts";
 import { Publisher, publishedOf } from "./publish/publisher.ts";
@@ -71,6 +72,7 @@ export class Service implements ApiHandlers {
     },
   });
   readonly #judge = new Judge();
+  readonly #nix: NixTrust;
   readonly #paths = new NodePaths();
   readonly #running: RunningCommands;
   readonly #escapes: Escapes;
@@ -93,6 +95,7 @@ export class Service implements ApiHandlers {
     this.#config = loadConfig(paths);
     this.#trust = readTrust(paths);
     this.#escapes = new Escapes(paths);
+    this.#nix = new NixTrust(options.env);
     this.#publisher = new Publisher(paths, (fault) => {
       if (faults.set("publish", fault)) log.warn(fault ?? "publishing again");
     });
@@ -169,6 +172,7 @@ export class Service implements ApiHandlers {
 
   async verify(profile: string): Promise<StatusReport> {
     const keeper = this.#keeper(profile);
+    this.#nix.reconsider();
     await keeper.verify();
     return this.#status(keeper);
   }
@@ -199,6 +203,7 @@ export class Service implements ApiHandlers {
 
   async up(profile: string): Promise<StatusReport> {
     const keeper = this.#keeper(profile);
+    this.#nix.reconsider();
     if (keeper.detached) {
       this.#remember(() => this.#operator.up(profile));
       keeper.setDetached(false);
@@ -378,6 +383,7 @@ export class Service implements ApiHandlers {
       localProof: this.#config.localProof.allowed || (source.name === "operator" && source.localProof),
       tailnet: tailnet?.state === "known" ? { tun: tailnet.tun, addresses: tailnet.self.addresses } : undefined,
       nixKeys: nixKeys(profile, this.#trust),
+      nix: { storeDir: this.#nix.place.storeDir, honour: (question) => this.#nix.honour(question) },
       instanceName: profile.bazel.instanceName,
     };
     return this.#prober.probe(candidate, context);
@@ -462,6 +468,7 @@ export class Service implements ApiHandlers {
       daemon,
       now: readClock(),
       escapes: this.#escapes.report(),
+      nixHonour: ({ endpoint }) => this.#nix.lastOn(endpoint),
       pathTo: (candidate) => this.#paths.of(tailnetAddress(candidate, tailnet)),
       running: this.#running.list.filter((command) => command.profile === profile.name),
     });

@@ -4,6 +4,7 @@ import {
   type CandidateReport,
   type DaemonReport,
   type EscapesReport,
+  type NixReport,
   type PathReport,
   type RejectionReport,
   type RunningReport,
@@ -13,6 +14,7 @@ import {
 } from "../contract/api.ts";
 import { type Attachment, profileStateOf, substrateModeOf } from "../contract/attachment.ts";
 import type { Candidate, Rejection } from "../contract/candidate.ts";
+import type { NixHonour } from "../contract/nix/trust.ts";
 import type { Profile } from "../contract/profile.ts";
 import type { Clock } from "../contract/published.ts";
 import type { TrustStore } from "../contract/trust.ts";
@@ -32,6 +34,8 @@ export interface StatusInput {
   readonly daemon: DaemonReport;
   readonly escapes: EscapesReport;
   /** By which path packets reach the candidate's node; null where nobody knows. */
+  /** What this machine's Nix said last about a candidate; undefined where it was not asked. */
+  readonly nixHonour: (candidate: Candidate) => NixHonour | undefined;
   readonly pathTo: (candidate: Candidate) => PathReport | null;
   /** Of this profile. */
   readonly running: readonly RunningCommand[];
@@ -56,12 +60,7 @@ export function buildStatus(input: StatusInput): StatusReport {
       aliases: bazel.state === "attached" ? bazel.candidate.aliases.map((alias) => alias.url) : [],
       instanceName: profile.bazel.instanceName ?? null,
     },
-    nix: {
-      ...attachmentReport(nix, input.nix, input),
-      publicKey: nixKeys(profile, input.trust)[0] ?? null,
-      trusted: null,
-      storeDir: nix.state === "attached" ? (nix.facts.storeDir ?? null) : null,
-    },
+    nix: nixReport(nix, input),
     tailnet: tailnetReport(profile, input.tailnet, input.trust),
     candidates: [...input.bazel.standings, ...input.nix.standings].map(candidateReport),
     rejections: [...input.bazel.rejections, ...input.nix.rejections].map(rejectionReport),
@@ -71,10 +70,33 @@ export function buildStatus(input: StatusInput): StatusReport {
   };
 }
 
-/** The Nix keys that the user or the profile named, the profile's first. */
+/** The Nix keys that the user or the profile named: the user's latest first, since whoever pins one for a profile means that one. */
 export function nixKeys(profile: Profile, trust: TrustStore): readonly string[] {
   const own = profile.nix.publicKey === undefined ? [] : [profile.nix.publicKey];
-  return [...own, ...trust.keys.filter((entry) => entry.profile === profile.name).map((entry) => entry.key)];
+  const pinned = trust.keys.filter((entry) => entry.profile === profile.name).map((entry) => entry.key);
+  return [...new Set([...pinned.toReversed(), ...own])];
+}
+
+function nixReport(nix: Attachment, input: StatusInput): NixReport {
+  const report = attachmentReport(nix, input.nix, input);
+  const [configured] = nixKeys(input.profile, input.trust);
+  if (nix.state === "attached") {
+    const { honoured, storeDir } = nix.facts;
+    return {
+      ...report,
+      endpoint: honoured?.endpoint.url ?? report.endpoint,
+      publicKey: honoured?.publicKey ?? configured ?? null,
+      trusted: honoured === undefined ? null : true,
+      storeDir: storeDir ?? null,
+    };
+  }
+  // Of what a cache that passed up to there was turned down for: the others never came as far as this machine's Nix.
+  const ignored = input.nix.tracks
+    .filter(({ outcome }) => outcome?.ok === false && outcome.rung === "authority")
+    .map(({ candidate }) => input.nixHonour(candidate))
+    .find((honour) => honour?.ok === false)?.ignored;
+  const base = { ...report, publicKey: configured ?? null, trusted: ignored === undefined ? null : false, storeDir: null };
+  return ignored?.advice === undefined ? base : { ...base, advice: ignored.advice };
 }
 
 function attachmentReport(attachment: Attachment, attacher: Attacher, { now, pathTo }: StatusInput): AttachmentReport {

@@ -4,6 +4,7 @@ import type { Tool } from "../../contract/endpoint.ts";
 import { lease } from "../../contract/published.ts";
 import { printable } from "../../contract/text.ts";
 import { latency, span } from "../../contract/words.ts";
+import { checkNixTrust } from "./nix.ts";
 import { type Check, checksOf } from "./report.ts";
 
 export function checkTailnet({ tailnet, daemon, bazel }: StatusReport): readonly Check[] {
@@ -37,9 +38,12 @@ export function checkAttachments(status: StatusReport): readonly Check[] {
   return [...checkAttachment("bazel", status.bazel, status), ...checkAttachment("nix", status.nix, status), ...checkNixTrust(status)];
 }
 
+const nextOfAdvice = "an administrator adds to this machine's Nix what stands at the end of this report";
+
 function checkAttachment(kind: Tool, report: AttachmentReport, status: StatusReport): readonly Check[] {
   const { ok, warn, fail } = checksOf("attachment");
-  const next = report.next === null ? null : printable(report.next, 400);
+  const advised = kind === "nix" && status.nix.advice !== undefined;
+  const next = advised ? nextOfAdvice : report.next === null ? null : printable(report.next, 400);
   if (report.state === "unattached") {
     const rung = report.rung === null ? "" : `${report.rung}: `;
     const last = report.proofAgeS === null ? "" : `; last proved ${span(report.proofAgeS)} ago`;
@@ -89,20 +93,4 @@ function pathWords(path: PathReport): string {
     case "derp":
       return `relayed (${printable(path.region, 40)})`;
   }
-}
-
-function checkNixTrust({ nix }: StatusReport): readonly Check[] {
-  if (nix.state !== "attached") return [];
-  const { warn } = checksOf("attachment");
-  if (nix.trusted === false) {
-    return [
-      warn("nix-trust", "the Nix daemon would ignore this substituter", {
-        reason: "this user is no trusted user, and the substituter is not among trusted-substituters",
-        next: "an administrator adds it and its key to trusted-substituters and trusted-public-keys of nix.conf",
-      }),
-    ];
-  }
-  return nix.publicKey === null
-    ? [warn("nix-key", "no public key is known for the Nix cache", { next: "flywheel trust key <name>:<base64>" })]
-    : [];
 }

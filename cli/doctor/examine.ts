@@ -10,6 +10,7 @@ import { checkDirectories } from "./directories.ts";
 import { checkEnvironment } from "./environment.ts";
 import { type Facts, known } from "./facts.ts";
 import { checkLadders, checkRejections, laddersOf } from "./ladders.ts";
+import { checkFlake } from "./nix.ts";
 import { type Check, type DoctorReport, doctorSchema } from "./report.ts";
 import { checkShim } from "./shim.ts";
 import { checkWorkspace } from "./workspace.ts";
@@ -32,6 +33,7 @@ export function examine(facts: Facts, policy: "asked" | "where-missing", proved:
     ...proved,
     ...checkShim(facts),
     ...checkWorkspace(facts),
+    ...(facts.cwd.ok ? checkFlake(facts.cwd.value) : []),
     ...checkEnvironment(facts),
   ];
   return {
@@ -41,6 +43,7 @@ export function examine(facts: Facts, policy: "asked" | "where-missing", proved:
     checks,
     ladders,
     policy: advice(known(facts.profile), status, policy),
+    nixAdvice: status?.nix.advice ?? null,
   };
 }
 

@@ -2,6 +2,7 @@
 import type { Health } from "../../contract/attachment.ts";
 import type { Rung, SourceName } from "../../contract/candidate.ts";
 import type { Tool } from "../../contract/endpoint.ts";
+import type { NixAdvice } from "../../contract/nix/trust.ts";
 import type { PolicyAdvice } from "../../contract/policy.ts";
 import { printable } from "../../contract/text.ts";
 
@@ -73,6 +74,8 @@ export interface DoctorReport {
   readonly ladders: readonly Ladder[];
   /** Only where discovery found nothing, or on demand. */
   readonly policy: PolicyAdvice | null;
+  /** Only where this machine's Nix would ignore the cache. */
+  readonly nixAdvice: NixAdvice | null;
 }
 
 type Detail = Partial<Pick<Check, "since" | "reason" | "next">>;

@@ -2,6 +2,7 @@
 import type { PolicyAdvice } from "../../contract/policy.ts";
 import { localTime } from "../../contract/words.ts";
 import type { Paint } from "../output/paint.ts";
+import { viewNixAdvice } from "./nix.ts";
 import { type Check, type CheckState, type DoctorReport, type Group, groups, type Ladder, type Step } from "./report.ts";
 
 const width = 80;
@@ -15,6 +16,7 @@ export function viewReport(report: DoctorReport, paint: Paint): string {
     if (checks.length > 0) lines.push(paint.bold(group), ...viewGroup(group, checks, report.ladders, paint), "");
   }
   if (report.policy !== null) lines.push(...viewPolicy(report.policy, paint), "");
+  if (report.nixAdvice !== null) lines.push(...viewNixAdvice(report.nixAdvice, paint));
   lines.push(summary(report, paint));
   return lines.join("\n");
 }

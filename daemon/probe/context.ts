@@ -1,3 +1,5 @@
+import type { NixHonour, NixQuestion } from "../../contract/nix/trust.ts";
+
 /** What a probe must know of this machine and its configuration. */
 export interface ProbeContext {
   /** For the whole ladder: milliseconds. */
@@ -8,6 +10,11 @@ export interface ProbeContext {
   readonly tailnet: { readonly tun: boolean; readonly addresses: readonly string[] } | undefined;
   /** Nix public keys that the configuration names: authority never comes from the cache itself. */
   readonly nixKeys: readonly string[];
+  /** This machine's Nix; absent where nobody asks it, so that only the cache is judged. */
+  readonly nix?: {
+    readonly storeDir: string;
+    readonly honour: (question: NixQuestion) => Promise<NixHonour>;
+  };
   /** The REAPI instance to ask about; undefined is the unnamed one. */
   readonly instanceName: string | undefined;
 }

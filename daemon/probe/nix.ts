@@ -1,35 +1,63 @@
 /** A Nix binary cache: `nix-cache-info`, and Attic's `cache-config` where there is one. */
+import { once } from "node:events";
 import * as v from "valibot";
-import type { CacheFacts } from "../../contract/candidate.ts";
+import type { CacheFacts, Candidate } from "../../contract/candidate.ts";
+import { nixPublicKey } from "../../contract/nix/key.ts";
+import type { NixHonour } from "../../contract/nix/trust.ts";
 import { printable } from "../../contract/text.ts";
+import type { ProbeContext } from "./context.ts";
 import type { Deadline } from "./deadline.ts";
 import { type Answer, type HttpConnection, refusal } from "./exchange.ts";
 import { ProbeFault } from "./fault.ts";
 import type { Judgement } from "./judgement.ts";
 import type { Place } from "./place.ts";
 
-/** As contract/profile.ts has it: `<name>:<base64 of 32 bytes>`. */
-const publicKey = v.pipe(v.string(), v.regex(/^[A-Za-z0-9._-]+:[A-Za-z0-9+/]{43}=$/));
+const publicKey = v.pipe(v.string(), v.regex(nixPublicKey));
+/** What every Nix has that was not built for another place. */
+const usualStoreDir = "/nix/store";
 /** Attic's answer, as far as it matters here (attic: server/src/api/v1/cache_config.rs). */
 const cacheConfig = v.object({ public_key: publicKey });
 
 /**
- * @param keys the public keys that the configuration names
+ * Last of all it asks this machine's Nix, which may ignore the best of caches: such a one is never attached.
  * @throws ProbeFault
  */
-export async function judgeNixCache(connection: HttpConnection, keys: readonly string[], deadline: Deadline): Promise<Judgement> {
+export async function judgeNixCache(
+  connection: HttpConnection,
+  candidate: Candidate,
+  { nixKeys, nix }: Pick<ProbeContext, "nixKeys" | "nix">,
+  deadline: Deadline,
+): Promise<Judgement> {
   const { place } = connection;
   const { path } = place.endpoint;
   const began = performance.now();
   const info = await connection.exchange("GET", `${path}/nix-cache-info`, "handshake", deadline);
   const latencyMs = performance.now() - began;
-  const facts = cacheInfo(info, place);
+  const facts = cacheInfo(info, place, nix?.storeDir ?? usualStoreDir);
   const servedKey = await keyServedByAttic(connection, deadline);
-  judgeKey(place, keys, servedKey);
-  return { latencyMs, facts: servedKey === undefined ? facts : { ...facts, servedKey } };
+  const publicKey = judgeKey(place, nixKeys, servedKey);
+  const served = servedKey === undefined ? {} : { servedKey };
+  if (nix === undefined) return { latencyMs, facts: { ...facts, ...served } };
+  const { endpoint, aliases } = candidate;
+  const honour = await answered(nix.honour({ endpoint, aliases, publicKey }), place, deadline);
+  if (!honour.ok) throw new ProbeFault("authority", honour.ignored.reason, { next: honour.ignored.next });
+  return { latencyMs, facts: { ...facts, ...served, honoured: honour.honoured } };
 }
 
-function cacheInfo(answer: Answer, place: Place): CacheFacts {
+/** Nix is waited for as long as the climb may take; what it says later is there for the next one. */
+async function answered(honour: Promise<NixHonour>, place: Place, deadline: Deadline): Promise<NixHonour> {
+  const stop = new AbortController();
+  const { signal } = deadline;
+  const ended = signal.aborted ? Promise.resolve() : once(signal, "abort", { signal: stop.signal }).catch(() => undefined);
+  const first = await Promise.race([honour, ended]);
+  stop.abort();
+  if (first !== undefined && "ok" in first) return first;
+  throw new ProbeFault("authority", `this machine's Nix has not said yet whether it takes ${place.shown}`, {
+    next: "see that Nix itself works: nix store ping",
+  });
+}
+
+function cacheInfo(answer: Answer, place: Place, wanted: string): CacheFacts {
   const path = `${place.endpoint.path}/nix-cache-info`;
   if (answer.status === 401) {
     throw new ProbeFault(
@@ -51,8 +79,10 @@ function cacheInfo(answer: Answer, place: Place): CacheFacts {
   const storeDir = fields.get("StoreDir");
   if (storeDir === undefined)
     throw new ProbeFault("capabilities", `${place.shown} answers ${path} with something that is no nix-cache-info`);
-  if (storeDir !== "/nix/store") {
-    throw new ProbeFault("capabilities", `${place.shown} serves the store ${printable(storeDir, 80)}, not /nix/store`);
+  if (storeDir !== wanted) {
+    throw new ProbeFault("capabilities", `${place.shown} serves the store ${printable(storeDir, 80)}, not ${wanted}`, {
+      next: `attach a cache that was filled for ${wanted}: no path of another store can be used here`,
+    });
   }
   const priority = /^\d{1,9}$/.test(fields.get("Priority") ?? "") ? Number(fields.get("Priority")) : undefined;
   return priority === undefined ? { storeDir } : { storeDir, priority };
@@ -72,8 +102,10 @@ async function keyServedByAttic(connection: HttpConnection, deadline: Deadline):
   }
 }
 
-function judgeKey(place: Place, keys: readonly string[], served: string | undefined): void {
-  if (keys.length === 0) {
+/** @returns the key that vouches for the cache: the one that it serves too, else the first that is configured */
+function judgeKey(place: Place, keys: readonly string[], served: string | undefined): string {
+  const [first] = keys;
+  if (first === undefined) {
     throw new ProbeFault("authority", `no public key is configured for ${place.shown}, so nothing that it serves can be believed`, {
       next:
         served === undefined
@@ -86,4 +118,5 @@ function judgeKey(place: Place, keys: readonly string[], served: string | undefi
       next: "ask its operator which key is right; do not trust the cache's own word",
     });
   }
+  return served ?? first;
 }

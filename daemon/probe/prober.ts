@@ -105,7 +105,7 @@ export class Prober {
       const share = deadline.share(1 / (places.length - index));
       try {
         await step("route", place, share, (signal) => checkRoute(place, candidate.source, context, signal));
-        return { ...(await this.#judge(place, context, share)), address: place.address };
+        return { ...(await this.#judge(place, candidate, context, share)), address: place.address };
       } catch (error) {
         if (!(error instanceof ProbeFault)) throw error;
         first ??= error;
@@ -118,23 +118,23 @@ export class Prober {
     throw first ?? new ProbeFault("resolve", `${endpoint.host} has no address`);
   }
 
-  async #judge(place: Place, context: ProbeContext, deadline: Deadline): Promise<Judgement> {
+  async #judge(place: Place, candidate: Candidate, context: ProbeContext, deadline: Deadline): Promise<Judgement> {
     switch (place.endpoint.scheme) {
       case "grpc":
       case "grpcs":
         return await onConnection(place, deadline, await this.#grpcProtocol(context));
       case "http":
       case "https":
-        return await onConnection(place, deadline, this.#httpProtocol(place.endpoint, context));
+        return await onConnection(place, deadline, this.#httpProtocol(candidate, context));
     }
   }
 
-  #httpProtocol(endpoint: Endpoint, context: ProbeContext): Protocol<HttpConnection> {
+  #httpProtocol(candidate: Candidate, context: ProbeContext): Protocol<HttpConnection> {
     return {
       kept: this.#http,
       open: async (place) => new HttpConnection(place, (to, deadline) => dial(to, deadline, this.#authorities, "http/1.1")),
       judge: (connection, deadline) =>
-        endpoint.kind === "nix" ? judgeNixCache(connection, context.nixKeys, deadline) : judgeHttpCache(connection, deadline),
+        candidate.endpoint.kind === "nix" ? judgeNixCache(connection, candidate, context, deadline) : judgeHttpCache(connection, deadline),
     };
   }
 

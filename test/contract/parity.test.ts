@@ -104,6 +104,17 @@ test("a token at hand: ATTIC_SERVER would arm pushes", () => {
   expect(JSON.stringify(set)).not.toContain("secret");
 });
 
+test("a token that comes later: the server that an earlier call exported is taken back, the user's own is not", () => {
+  const before = applied(status(null, nixAttached), {});
+  expect(before["ATTIC_SERVER"]).toBe("http://100.64.0.9");
+  const armed = { ...before, ATTIC_TOKEN: "secret" };
+  expect(applied(status(null, nixAttached), armed)).not.toHaveProperty("ATTIC_SERVER");
+  expect(applied(status(null), armed)).toEqual({ ATTIC_TOKEN: "secret" });
+  const own = { ...armed, ATTIC_SERVER: "https://mine.example" };
+  expect(applied(status(null, nixAttached), own)["ATTIC_SERVER"]).toBe("https://mine.example");
+  expect(applied(status(null), own)["ATTIC_SERVER"]).toBe("https://mine.example");
+});
+
 test("a substituter that the Nix daemon ignores is not attached", () => {
   expect(parityEnvironment(status(null, { ...nixAttached, trusted: false }), {}).set).toEqual({});
 });

@@ -28,6 +28,8 @@ export const nodeFlags = ["--disable-warning=ExperimentalWarning", "--max-semi-s
 
 /** What the daemon may know of whoever started it. PATH is fixed: it is for `tailscale` alone. */
 const inherited = ["HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"] as const;
+/** Where this machine's Nix lives, if not in its usual place (daemon/nix/place.ts). */
+const nixPlaces = ["NIX_STORE_DIR", "NIX_STATE_DIR", "NIX_CONF_DIR", "NIX_DAEMON_SOCKET_PATH"] as const;
 export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin:/opt/homebrew/bin";
 
 /** Bundled, all of dist/lib is one directory; in the source tree the daemon's script lies two levels up. */
@@ -180,7 +182,7 @@ async function start(paths: Paths, options: StartOptions): Promise<StartResult> 
 /** Only what the daemon may know; the directories are told outright, so that it serves the very ones that were asked for. */
 function daemonEnvironment(paths: Paths, env: NodeJS.ProcessEnv): Record<string, string> {
   const kept: Record<string, string> = {};
-  for (const name of [...inherited, "GF_TAILSCALED_SOCKET"]) {
+  for (const name of [...inherited, ...nixPlaces, "GF_TAILSCALED_SOCKET"]) {
     const value = env[name];
     if (value !== undefined) kept[name] = value;
   }

@@ -100,3 +100,19 @@ test("withdrawing takes one word back, or all", () => {
   publisher.withdrawAll();
   expect(readdirSync(paths.runtime)).toEqual([]);
 });
+
+test("the file's time, in whole seconds, changes with the attachment and not with the lease", () => {
+  const file = attachmentPath(paths, "default", "bazel");
+  const publish = (host: string | undefined, at = now): number => {
+    const bazel = host === undefined ? unattached : attached(host);
+    publisher.publish(publishedOf(bazel, { ...context, bazel, now: at }));
+    return Math.floor(statSync(file).mtimeMs / 1000);
+  };
+  const first = publish(undefined);
+  const second = publish("100.64.0.5");
+  expect(second).toBeGreaterThan(first);
+  expect(publish("100.64.0.5", { ...now, seconds: now.seconds + 15 })).toBe(second);
+  const third = publish("100.64.0.6");
+  expect(third).toBeGreaterThan(second);
+  expect(publish(undefined)).toBeGreaterThan(third);
+});

@@ -1,0 +1,59 @@
+/** The Nix daemon's nix.conf with what it includes (src/libutil/config.cc), and a stamp that is another one once any of it changed. */
+import { statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { readBounded } from "../api/client/bounded.ts";
+import { isErrno } from "../api/client/directory.ts";
+
+export interface NixConfiguration {
+  /** undefined: it is there, and cannot be read. */
+  readonly text: string | undefined;
+  readonly files: readonly string[];
+  readonly stamp: string;
+}
+
+/** One larger than this is no configuration: bytes. */
+const largest = 1_048_576;
+const mostFiles = 32;
+
+/** @returns empty text where there is none: Nix's defaults hold then */
+export function readNixConfiguration(confDir: string): NixConfiguration {
+  const files: string[] = [];
+  const main = `${confDir}/nix.conf`;
+  const lines = (file: string): string => {
+    files.push(file);
+    const text = readBounded(file, largest).toString("utf8");
+    return text
+      .split("\n")
+      .map((line) => included(line, file) ?? line)
+      .join("\n");
+  };
+  const included = (line: string, from: string): string | undefined => {
+    const [, name] = /^\s*!?include\s+(\S+)\s*(?:#.*)?$/.exec(line) ?? [];
+    if (name === undefined) return undefined;
+    const file = resolve(dirname(from), name);
+    if (files.includes(file) || files.length >= mostFiles) return "";
+    try {
+      return lines(file);
+    } catch {
+      // Absent, or kept from this user, as a file of tokens is.
+      return "";
+    }
+  };
+  let text: string | undefined;
+  try {
+    text = lines(main);
+  } catch (error) {
+    text = isErrno(error) && error.code === "ENOENT" ? "" : undefined;
+  }
+  return { text, files, stamp: stampOf(files) };
+}
+
+/** Not the time alone: NixOS' is a link to a file of the store, and everything there is from 1970. */
+export function stampOf(files: readonly string[]): string {
+  return files
+    .map((file) => {
+      const stats = statSync(file, { throwIfNoEntry: false });
+      return stats === undefined ? "absent" : `${stats.dev}:${stats.ino}:${stats.mtimeMs}:${stats.size}`;
+    })
+    .join(" ");
+}
