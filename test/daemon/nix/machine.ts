@@ -46,8 +46,8 @@ export interface NixMachine {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** @param conf lines of nix.conf besides those that every one has */
-export async function makeNixMachine(conf: readonly string[]): Promise<NixMachine> {
+/** @param conf lines of nix.conf besides those that every one has: it knows no substituter */
+export async function makeNixMachine(conf: readonly string[] = []): Promise<NixMachine> {
   if (missing.length > 0) throw new Error(missing.join("; "));
   const dir = mkdtempSync(join(tmpdir(), "gf-nx-"));
   chmodSync(dir, 0o755);
@@ -64,7 +64,7 @@ export async function makeNixMachine(conf: readonly string[]): Promise<NixMachin
   const base = { ...env, NIX_LOG_DIR: join(dir, "log"), PATH: "/usr/bin:/bin", LANG: "C.UTF-8" };
   const asClient = { ...base, HOME: home, USER: "nobody" };
   const configure = (lines: readonly string[]): void =>
-    writeFileSync(join(confDir, "nix.conf"), `${["build-users-group =", "sandbox = false", ...lines].join("\n")}\n`);
+    writeFileSync(join(confDir, "nix.conf"), `${["build-users-group =", "sandbox = false", "substituters =", ...lines].join("\n")}\n`);
   configure(conf);
   let daemon: ChildProcess | undefined;
   const stopDaemon = async (): Promise<void> => {
