@@ -173,6 +173,22 @@ describe.skipIf(cannotRun)("a Nix cache, for an unprivileged user", { timeout: 6
     expect(run.stderr).not.toContain("unable to download");
   });
 
+  test("that breaks off within an archive fails Nix's command; once the cache is gone and not named, Nix goes on", async () => {
+    machine.configure(["trusted-users = *"]);
+    await machine.restart();
+    const flywheel = await companion();
+    const { nix } = await flywheel.until("attached", (status) => status.nix.state === "attached");
+    cache.cutArchives();
+    const build = ["build", "--no-link", "-f", cache.expression, "p2"];
+    const attached = [...build, "--extra-substituters", nix.endpoint ?? "", "--extra-trusted-public-keys", nix.publicKey ?? ""];
+    const cut = await machine.nix([...attached, "--option", "download-attempts", "1"]);
+    expect(cut.exitCode).toBe(1);
+    expect(cut.stderr).toContain("some substitutes for the outputs of derivation");
+    await cache.stop();
+    expect((await flywheel.up()).nix.state).toBe("unattached");
+    expect(await machine.nix(build)).toMatchObject({ exitCode: 0, stderr: expect.stringContaining("building '") });
+  });
+
   test("never exports a server beside a token", async () => {
     machine.configure(["trusted-users = *"]);
     await machine.restart();

@@ -8,6 +8,7 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, watch, writeFileS
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { execa } from "execa";
 import type { NixHonour } from "../../../contract/nix/trust.ts";
 import { type Peer, peersRequired, programOnPath } from "../../fixtures/peers.ts";
@@ -27,6 +28,13 @@ export interface Ran {
   readonly stderr: string;
 }
 
+export interface Question {
+  readonly url: string;
+  readonly aliases?: readonly string[];
+  readonly key: string;
+  readonly times?: number;
+}
+
 export interface NixMachine {
   readonly dir: string;
   readonly storeDir: string;
@@ -39,10 +47,14 @@ export interface NixMachine {
   /** Ends nix-daemon and starts another one, which reads nix.conf. */
   restart(): Promise<void>;
   stopDaemon(): Promise<void>;
+  /** SIGKILL: its socket stays behind. */
+  killDaemon(): Promise<void>;
+  /** How many clients nix-daemon has taken so far. */
+  connections(): number;
   /** Runs nix as the client. */
   nix(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ran>;
-  /** What the product says of a cache, as the client. */
-  verdict(question: { readonly url: string; readonly aliases?: readonly string[]; readonly key: string }): Promise<NixHonour>;
+  /** What the product says of a cache, as the client; several times in one process where `times` says so, the last one. */
+  verdict(question: Question): Promise<NixHonour>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -67,18 +79,25 @@ export async function makeNixMachine(conf: readonly string[] = []): Promise<NixM
     writeFileSync(join(confDir, "nix.conf"), `${["build-users-group =", "sandbox = false", "substituters =", ...lines].join("\n")}\n`);
   configure(conf);
   let daemon: ChildProcess | undefined;
-  const stopDaemon = async (): Promise<void> => {
+  let connections = 0;
+  const end = async (signal: "SIGTERM" | "SIGKILL"): Promise<void> => {
     const running = daemon;
     daemon = undefined;
     if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
-    running.kill("SIGTERM");
+    running.kill(signal);
     await once(running, "exit");
+  };
+  const stopDaemon = async (): Promise<void> => {
+    await end("SIGTERM");
     rmSync(env.NIX_DAEMON_SOCKET_PATH, { force: true });
   };
   const start = async (): Promise<void> => {
     const listening = appears(dir, env.NIX_DAEMON_SOCKET_PATH);
-    const child = spawn("nix-daemon", [], { env: { ...base, HOME: join(dir, "root") }, stdio: "ignore" });
+    const child = spawn("nix-daemon", [], { env: { ...base, HOME: join(dir, "root") }, stdio: ["ignore", "ignore", "pipe"] });
     daemon = child;
+    createInterface({ input: child.stderr }).on("line", (line) => {
+      if (line.startsWith("accepted connection")) connections += 1;
+    });
     await Promise.race([
       listening,
       once(child, "exit").then(([code]) => Promise.reject(new Error(`nix-daemon ended (${String(code)}) before it listened`))),
@@ -106,6 +125,8 @@ export async function makeNixMachine(conf: readonly string[] = []): Promise<NixM
     env,
     configure,
     stopDaemon,
+    killDaemon: () => end("SIGKILL"),
+    connections: () => connections,
     restart: async () => {
       await stopDaemon();
       await start();
