@@ -120,6 +120,22 @@ describe.skipIf(cannotRun)("a Nix cache, for an unprivileged user", { timeout: 6
     expect((await flywheel.up()).nix).toMatchObject({ state: "attached", trusted: true });
   });
 
+  test("waits no longer for a Nix daemon that hangs than for a cache, and takes its late answer", async () => {
+    machine.configure(["trusted-users = nobody"]);
+    await machine.restart();
+    machine.hold("held");
+    const flywheel = await companion();
+    const { nix } = await flywheel.until("settled", settled);
+    expect(nix).toMatchObject({
+      state: "unattached",
+      rung: "authority",
+      trusted: null,
+      reason: expect.stringContaining("has not said yet"),
+    });
+    machine.hold("running");
+    await flywheel.until("attached", (status) => status.nix.state === "attached");
+  });
+
   test("of another store fails at capabilities, and says both", async () => {
     const elsewhere = await makeNixMachine();
     closing.push(elsewhere);

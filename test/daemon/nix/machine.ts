@@ -49,6 +49,8 @@ export interface NixMachine {
   stopDaemon(): Promise<void>;
   /** SIGKILL: its socket stays behind. */
   killDaemon(): Promise<void>;
+  /** SIGSTOP, and SIGCONT: meanwhile it takes connections and says nothing. */
+  hold(hold: "held" | "running"): void;
   /** How many clients nix-daemon has taken so far. */
   connections(): number;
   /** Runs nix as the client. */
@@ -85,6 +87,8 @@ export async function makeNixMachine(conf: readonly string[] = []): Promise<NixM
     daemon = undefined;
     if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
     running.kill(signal);
+    // A held one hears it only once it goes on.
+    running.kill("SIGCONT");
     await once(running, "exit");
   };
   const stopDaemon = async (): Promise<void> => {
@@ -126,6 +130,7 @@ export async function makeNixMachine(conf: readonly string[] = []): Promise<NixM
     configure,
     stopDaemon,
     killDaemon: () => end("SIGKILL"),
+    hold: (hold) => void daemon?.kill(hold === "held" ? "SIGSTOP" : "SIGCONT"),
     connections: () => connections,
     restart: async () => {
       await stopDaemon();
