@@ -51,8 +51,12 @@ export function readNixConfiguration(confDir: string): NixConfiguration {
 export function stampOf(files: readonly string[]): string {
   return files
     .map((file) => {
-      const stats = statSync(file, { throwIfNoEntry: false });
-      return stats === undefined ? "absent" : `${stats.dev}:${stats.ino}:${stats.mtimeMs}:${stats.size}`;
+      try {
+        const { dev, ino, mtimeMs, size } = statSync(file);
+        return `${dev}:${ino}:${mtimeMs}:${size}`;
+      } catch {
+        return "absent";
+      }
     })
     .join(" ");
 }

@@ -78,7 +78,11 @@ export async function makeNixMachine(conf: readonly string[] = []): Promise<NixM
   const base = { ...env, NIX_LOG_DIR: join(dir, "log"), PATH: "/usr/bin:/bin", LANG: "C.UTF-8" };
   const asClient = { ...base, HOME: home, USER: "nobody" };
   const configure = (lines: readonly string[]): void =>
-    writeFileSync(join(confDir, "nix.conf"), `${["build-users-group =", "sandbox = false", "substituters =", ...lines].join("\n")}\n`);
+    // `substitute`: without a network Nix would turn every substituter off, loopback too.
+    writeFileSync(
+      join(confDir, "nix.conf"),
+      `${["build-users-group =", "sandbox = false", "substitute = true", "substituters =", ...lines].join("\n")}\n`,
+    );
   configure(conf);
   let daemon: ChildProcess | undefined;
   let connections = 0;
