@@ -76,13 +76,10 @@ export async function makeNixMachine(conf: readonly string[] = []): Promise<NixM
     NIX_DAEMON_SOCKET_PATH: join(dir, "daemon.sock"),
   };
   const base = { ...env, NIX_LOG_DIR: join(dir, "log"), PATH: "/usr/bin:/bin", LANG: "C.UTF-8" };
-  const asClient = { ...base, HOME: home, USER: "nobody" };
+  // Without a network a client would turn every substituter off, loopback too, whatever the system's nix.conf says (main.cc).
+  const asClient = { ...base, HOME: home, USER: "nobody", NIX_CONFIG: "substitute = true" };
   const configure = (lines: readonly string[]): void =>
-    // `substitute`: without a network Nix would turn every substituter off, loopback too.
-    writeFileSync(
-      join(confDir, "nix.conf"),
-      `${["build-users-group =", "sandbox = false", "substitute = true", "substituters =", ...lines].join("\n")}\n`,
-    );
+    writeFileSync(join(confDir, "nix.conf"), `${["build-users-group =", "sandbox = false", "substituters =", ...lines].join("\n")}\n`);
   configure(conf);
   let daemon: ChildProcess | undefined;
   let connections = 0;
