@@ -136,6 +136,17 @@ describe.skipIf(cannotRun)("a Nix cache, for an unprivileged user", { timeout: 6
     await flywheel.until("attached", (status) => status.nix.state === "attached");
   });
 
+  test("is still told with its key while the daemon is gone and its lease runs", async () => {
+    machine.configure(["trusted-users = nobody"]);
+    await machine.restart();
+    const flywheel = await companion();
+    await flywheel.until("attached", ({ nix }) => nix.state === "attached");
+    await flywheel.kill();
+    const { nix, daemon } = JSON.parse((await flywheel.flywheel(["status", "--json"])).stdout) as StatusReport;
+    expect(daemon).toBeNull();
+    expect(nix).toMatchObject({ state: "attached", endpoint: cache.url, publicKey: cache.publicKey, trusted: true });
+  });
+
   test("of another store fails at capabilities, and says both", async () => {
     const elsewhere = await makeNixMachine();
     closing.push(elsewhere);

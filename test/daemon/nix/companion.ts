@@ -18,6 +18,8 @@ export interface Companion {
   until(what: string, fits: (status: StatusReport) => boolean): Promise<StatusReport>;
   /** `flywheel up`: everything is looked for and proved again. */
   up(): Promise<StatusReport>;
+  /** SIGKILL: what it published stays, as long as its lease runs. */
+  kill(): Promise<void>;
   /** What stands in the published file. */
   published(): PublishedResult;
   [Symbol.asyncDispose](): Promise<void>;
@@ -82,6 +84,10 @@ export async function startCompanion(machine: NixMachine, options: { readonly ca
         watcher.kill();
       }
       throw new Error(`the status did not come to: ${what}; it is ${last}`);
+    },
+    kill: async () => {
+      daemon.kill("SIGKILL");
+      await once(daemon, "exit");
     },
     published: () => parsePublished(readFileSync(at("run/attachment/default/nix"), "utf8")),
     [Symbol.asyncDispose]: async () => {
