@@ -172,7 +172,7 @@ export class Service implements ApiHandlers {
 
   async verify(profile: string): Promise<StatusReport> {
     const keeper = this.#keeper(profile);
-    this.#nix.reconsider();
+    this.#nix.reconsider("no");
     await keeper.verify();
     return this.#status(keeper);
   }
@@ -203,7 +203,7 @@ export class Service implements ApiHandlers {
 
   async up(profile: string): Promise<StatusReport> {
     const keeper = this.#keeper(profile);
-    this.#nix.reconsider();
+    this.#nix.reconsider("all");
     if (keeper.detached) {
       this.#remember(() => this.#operator.up(profile));
       keeper.setDetached(false);

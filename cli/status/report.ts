@@ -4,7 +4,7 @@ import type { AttachmentReport, EscapesReport, StatusReport } from "../../contra
 import { statusSchema } from "../../contract/api.ts";
 import type { Tool } from "../../contract/endpoint.ts";
 import { type Paths, spoolPath } from "../../contract/paths.ts";
-import { type Clock, lease } from "../../contract/published.ts";
+import { type Clock, lease, type NixTerms } from "../../contract/published.ts";
 import { type Absence, absenceOf } from "../../daemon/api/client/absence.ts";
 import { DaemonClient } from "../../daemon/api/client/connection.ts";
 
@@ -40,7 +40,8 @@ export async function statusWithoutDaemon(paths: Paths, profile: string, absence
       aliases: bazel.aliases,
       instanceName: null,
     },
-    nix: { ...nix.report, publicKey: null, trusted: null, storeDir: null },
+    // Published terms are those on which this machine's Nix took the cache.
+    nix: { ...nix.report, publicKey: nix.terms?.publicKey ?? null, trusted: nix.terms === undefined ? null : true, storeDir: null },
     tailnet: {
       name: null,
       magicDnsSuffix: null,
@@ -67,6 +68,7 @@ interface FromFile {
   readonly profileState: StatusReport["profileState"];
   readonly upload: boolean;
   readonly aliases: readonly string[];
+  readonly terms?: NixTerms | undefined;
 }
 
 async function published(paths: Paths, profile: string, kind: Tool, { now, absence }: { now: Clock; absence: Absence }): Promise<FromFile> {
@@ -90,6 +92,7 @@ async function published(paths: Paths, profile: string, kind: Tool, { now, absen
         profileState: published.state,
         upload: published.upload,
         aliases: published.aliases.map((alias) => alias.url),
+        terms: published.nix,
         report: {
           ...unattached(null),
           state: "attached",

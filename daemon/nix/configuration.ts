@@ -1,4 +1,4 @@
-/** The Nix daemon's nix.conf with what it includes (src/libutil/config.cc), and a stamp that is another one once any of it changed. */
+/** The Nix daemon's nix.conf with what it includes (src/libutil/config.cc). */
 import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { readBounded } from "../api/client/bounded.ts";
@@ -8,7 +8,6 @@ export interface NixConfiguration {
   /** undefined: it is there, and cannot be read. */
   readonly text: string | undefined;
   readonly files: readonly string[];
-  readonly stamp: string;
 }
 
 /** One larger than this is no configuration: bytes. */
@@ -45,15 +44,19 @@ export function readNixConfiguration(confDir: string): NixConfiguration {
   } catch (error) {
     text = isErrno(error) && error.code === "ENOENT" ? "" : undefined;
   }
-  return { text, files, stamp: stampOf(files) };
+  return { text, files };
 }
 
-/** Not the time alone: NixOS' is a link to a file of the store, and everything there is from 1970. */
+/** Another one once any of the files changed. Not the time alone: NixOS' is a link to a file of the store, and everything there is from 1970. */
 export function stampOf(files: readonly string[]): string {
   return files
     .map((file) => {
-      const stats = statSync(file, { throwIfNoEntry: false });
-      return stats === undefined ? "absent" : `${stats.dev}:${stats.ino}:${stats.mtimeMs}:${stats.size}`;
+      try {
+        const { dev, ino, mtimeMs, size } = statSync(file);
+        return `${dev}:${ino}:${mtimeMs}:${size}`;
+      } catch {
+        return "absent";
+      }
     })
     .join(" ");
 }

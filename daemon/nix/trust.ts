@@ -17,7 +17,9 @@ interface Verdict {
   known: NixHonour | undefined;
   /** Milliseconds of the monotonic clock. */
   until: number;
-  readonly configuration: Pick<NixConfiguration, "files" | "stamp">;
+  /** The configuration's, and the stamp that they had. */
+  readonly files: readonly string[];
+  readonly stamp: string;
 }
 
 export class NixTrust {
@@ -33,11 +35,11 @@ export class NixTrust {
   honour(question: NixQuestion): Promise<NixHonour> {
     const key = keyOf(question);
     const old = this.#verdicts.get(key);
-    const sameFiles = old !== undefined && stampOf(old.configuration.files) === old.configuration.stamp;
-    if (sameFiles && performance.now() < old.until) return old.honour;
+    const asBefore = old !== undefined && this.#stamp(old.files) === old.stamp;
+    if (asBefore && performance.now() < old.until) return old.honour;
     const fresh = this.#ask(question, old?.known);
     // A yes that is only old holds until the new answer is there: nobody waits for it.
-    const stillYes = sameFiles && old.known?.ok === true;
+    const stillYes = asBefore && old.known?.ok === true;
     this.#verdicts.delete(key);
     this.#verdicts.set(key, fresh);
     for (const oldest of this.#verdicts.keys()) {
@@ -52,16 +54,22 @@ export class NixTrust {
     return [...this.#verdicts].findLast(([key]) => key.startsWith(`${endpoint.url} `))?.[1].known;
   }
 
-  /** Something may be another than it was: every no is asked for again. */
-  reconsider(): void {
-    for (const [key, { known }] of this.#verdicts) if (known?.ok === false) this.#verdicts.delete(key);
+  /** Something may be another than it was: `no`: what was turned down is asked for again; `all`: everything is. */
+  reconsider(which: "no" | "all"): void {
+    for (const [key, { known }] of this.#verdicts) if (which === "all" || known?.ok === false) this.#verdicts.delete(key);
+  }
+
+  /** What a verdict rests on, as far as that is seen without asking anybody. */
+  #stamp(files: readonly string[]): string {
+    return `${stampOf(files)} ${nixAccess(this.place).by}`;
   }
 
   /** @param before what was known so far, and is shown until the answer is there */
   #ask(question: NixQuestion, before: NixHonour | undefined): Verdict {
     const configuration = readNixConfiguration(this.place.confDir);
     const verdict: Verdict = {
-      configuration,
+      files: configuration.files,
+      stamp: this.#stamp(configuration.files),
       known: before,
       until: Number.POSITIVE_INFINITY,
       honour: this.#judge(question, configuration)

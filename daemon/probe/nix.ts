@@ -45,13 +45,13 @@ export async function judgeNixCache(
 }
 
 /** Nix is waited for as long as the climb may take; what it says later is there for the next one. */
-async function answered(honour: Promise<NixHonour>, place: Place, deadline: Deadline): Promise<NixHonour> {
-  const stop = new AbortController();
-  const { signal } = deadline;
-  const ended = signal.aborted ? Promise.resolve() : once(signal, "abort", { signal: stop.signal }).catch(() => undefined);
+async function answered(honour: Promise<NixHonour>, place: Place, { signal }: Deadline): Promise<NixHonour> {
+  const done = new AbortController();
+  const late = () => "late" as const;
+  const ended = signal.aborted ? Promise.resolve(late()) : once(signal, "abort", { signal: done.signal }).then(late, late);
   const first = await Promise.race([honour, ended]);
-  stop.abort();
-  if (first !== undefined && "ok" in first) return first;
+  done.abort();
+  if (first !== "late") return first;
   throw new ProbeFault("authority", `this machine's Nix has not said yet whether it takes ${place.shown}`, {
     next: "see that Nix itself works: nix store ping",
   });

@@ -11,7 +11,7 @@ let built = 0;
 
 describe.skipIf(cannotRun)("Nix's daemon, and an unprivileged user", () => {
   beforeAll(async () => {
-    machine = await makeNixMachine(["substituters ="]);
+    machine = await makeNixMachine();
     cache = await makeNixCache(machine.storeDir);
   });
   afterAll(async () => {
@@ -59,8 +59,7 @@ describe.skipIf(cannotRun)("Nix's daemon, and an unprivileged user", () => {
   ];
 
   test.for(cases)("$name", { timeout: 30_000 }, async ({ conf, aliases, says }) => {
-    const lines = ["substituters =", ...conf()];
-    machine.configure(lines);
+    machine.configure(conf());
     await machine.restart();
     const verdict = await machine.verdict({ url: cache.url, aliases: aliases?.() ?? [], key: cache.publicKey });
     expect(verdict).toMatchObject(
@@ -74,7 +73,7 @@ describe.skipIf(cannotRun)("Nix's daemon, and an unprivileged user", () => {
     expect(run.substituted, run.stderr).toBe(says.ok);
     expect(/ignoring untrusted substituter/.test(run.stderr)).toBe(!says.ok && says.reason.source.includes("lists no"));
     // The rule alone, without the daemon's answer, says the same.
-    const settings = nixSettings(lines.join("\n"));
+    const settings = nixSettings(["substituters =", ...conf()].join("\n"));
     const groups = execFileSync("/usr/bin/id", ["-Gn", "nobody"], { encoding: "utf8" }).trim().split(" ");
     expect(isTrustedUser(settings, { user: "nobody", groups })).toBe(says.ok && says.trustedUser);
     expect(isListed(settings, url)).toBe(run.accepted && !(says.ok && says.trustedUser));

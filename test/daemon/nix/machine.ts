@@ -8,6 +8,7 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, watch, writeFileS
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { execa } from "execa";
 import type { NixHonour } from "../../../contract/nix/trust.ts";
 import { type Peer, peersRequired, programOnPath } from "../../fixtures/peers.ts";
@@ -27,6 +28,13 @@ export interface Ran {
   readonly stderr: string;
 }
 
+export interface Question {
+  readonly url: string;
+  readonly aliases?: readonly string[];
+  readonly key: string;
+  readonly times?: number;
+}
+
 export interface NixMachine {
   readonly dir: string;
   readonly storeDir: string;
@@ -39,15 +47,21 @@ export interface NixMachine {
   /** Ends nix-daemon and starts another one, which reads nix.conf. */
   restart(): Promise<void>;
   stopDaemon(): Promise<void>;
+  /** SIGKILL: its socket stays behind. */
+  killDaemon(): Promise<void>;
+  /** SIGSTOP, and SIGCONT: meanwhile it takes connections and says nothing. */
+  hold(hold: "held" | "running"): void;
+  /** How many clients nix-daemon has taken so far. */
+  connections(): number;
   /** Runs nix as the client. */
   nix(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ran>;
-  /** What the product says of a cache, as the client. */
-  verdict(question: { readonly url: string; readonly aliases?: readonly string[]; readonly key: string }): Promise<NixHonour>;
+  /** What the product says of a cache, as the client; several times in one process where `times` says so, the last one. */
+  verdict(question: Question): Promise<NixHonour>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-/** @param conf lines of nix.conf besides those that every one has */
-export async function makeNixMachine(conf: readonly string[]): Promise<NixMachine> {
+/** @param conf lines of nix.conf besides those that every one has: it knows no substituter */
+export async function makeNixMachine(conf: readonly string[] = []): Promise<NixMachine> {
   if (missing.length > 0) throw new Error(missing.join("; "));
   const dir = mkdtempSync(join(tmpdir(), "gf-nx-"));
   chmodSync(dir, 0o755);
@@ -62,23 +76,33 @@ export async function makeNixMachine(conf: readonly string[]): Promise<NixMachin
     NIX_DAEMON_SOCKET_PATH: join(dir, "daemon.sock"),
   };
   const base = { ...env, NIX_LOG_DIR: join(dir, "log"), PATH: "/usr/bin:/bin", LANG: "C.UTF-8" };
-  const asClient = { ...base, HOME: home, USER: "nobody" };
+  // Without a network a client would turn every substituter off, loopback too, whatever the system's nix.conf says (main.cc).
+  const asClient = { ...base, HOME: home, USER: "nobody", NIX_CONFIG: "substitute = true" };
   const configure = (lines: readonly string[]): void =>
-    writeFileSync(join(confDir, "nix.conf"), `${["build-users-group =", "sandbox = false", ...lines].join("\n")}\n`);
+    writeFileSync(join(confDir, "nix.conf"), `${["build-users-group =", "sandbox = false", "substituters =", ...lines].join("\n")}\n`);
   configure(conf);
   let daemon: ChildProcess | undefined;
-  const stopDaemon = async (): Promise<void> => {
+  let connections = 0;
+  const end = async (signal: "SIGTERM" | "SIGKILL"): Promise<void> => {
     const running = daemon;
     daemon = undefined;
     if (running === undefined || running.exitCode !== null || running.signalCode !== null) return;
-    running.kill("SIGTERM");
+    running.kill(signal);
+    // A held one hears it only once it goes on.
+    running.kill("SIGCONT");
     await once(running, "exit");
+  };
+  const stopDaemon = async (): Promise<void> => {
+    await end("SIGTERM");
     rmSync(env.NIX_DAEMON_SOCKET_PATH, { force: true });
   };
   const start = async (): Promise<void> => {
     const listening = appears(dir, env.NIX_DAEMON_SOCKET_PATH);
-    const child = spawn("nix-daemon", [], { env: { ...base, HOME: join(dir, "root") }, stdio: "ignore" });
+    const child = spawn("nix-daemon", [], { env: { ...base, HOME: join(dir, "root") }, stdio: ["ignore", "ignore", "pipe"] });
     daemon = child;
+    createInterface({ input: child.stderr }).on("line", (line) => {
+      if (line.startsWith("accepted connection")) connections += 1;
+    });
     await Promise.race([
       listening,
       once(child, "exit").then(([code]) => Promise.reject(new Error(`nix-daemon ended (${String(code)}) before it listened`))),
@@ -106,6 +130,9 @@ export async function makeNixMachine(conf: readonly string[]): Promise<NixMachin
     env,
     configure,
     stopDaemon,
+    killDaemon: () => end("SIGKILL"),
+    hold: (hold) => void daemon?.kill(hold === "held" ? "SIGSTOP" : "SIGCONT"),
+    connections: () => connections,
     restart: async () => {
       await stopDaemon();
       await start();
