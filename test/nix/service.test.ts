@@ -1,19 +1,12 @@
 /** The services of the three modules are those that `flywheel service install` writes. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Installation } from "../../cli/service/install.ts";
+import { agent } from "../../cli/service/launchd.ts";
+import { serviceUnit, socketUnit } from "../../cli/service/systemd.ts";
+import { nodeFlags, systemPath } from "../../daemon/api/client/autostart.ts";
 import { makeNixHouse, type NixHouse, nixMissing, nixProgram } from "../fixtures/nix-flake/nix.ts";
 import { evaluateModule, type ModuleKind } from "./host.ts";
 
-const installer = join(import.meta.dirname, "../../cli/service");
-
-interface Installation {
-  readonly command: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
-  readonly socket: string;
-  readonly xdgRuntime: string;
-}
-type Text = (installation: Installation) => string;
 type Unit = Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
 
 /** A unit's text as sections of keys, each with its values; `%%` is systemd's `%`. */
@@ -45,7 +38,7 @@ function sections(found: Readonly<Record<string, Readonly<Record<string, unknown
   );
 }
 
-describe.skipIf(nixMissing || !existsSync(installer))("the daemon's service", () => {
+describe.skipIf(nixMissing)("the daemon's service", () => {
   let house: NixHouse;
   beforeAll(async () => {
     house = await makeNixHouse(nixProgram());
@@ -64,31 +57,22 @@ describe.skipIf(nixMissing || !existsSync(installer))("the daemon's service", ()
 
   /** What is installed, told to the installer's own code in its own words. */
   const installation = (command: string, config: string, state: string): Installation => ({
-    command: command.split(" "),
+    command: command.split(" ") as [string, ...string[]],
     environment: {
       GF_RUNTIME_DIR: "/run/user/7/gloriousflywheel",
       GF_CONFIG_DIR: `${config}/gloriousflywheel`,
       GF_STATE_DIR: `${state}/gloriousflywheel`,
       LANG: "C.UTF-8",
-      PATH: "",
+      PATH: systemPath,
     },
     socket: "/run/user/7/gloriousflywheel/daemon.sock",
     xdgRuntime: "/run/user/7",
   });
-  const withPath = async (wanted: Installation): Promise<Installation> => {
-    const { systemPath } = (await import(join(installer, "../../daemon/api/client/autostart.ts"))) as { systemPath: string };
-    return { ...wanted, environment: { ...wanted.environment, PATH: systemPath } };
-  };
-  const units = async (): Promise<{ socketUnit: Text; serviceUnit: Text }> => import(join(installer, "systemd.ts"));
-  const flags = async (): Promise<readonly string[]> =>
-    ((await import(join(installer, "../../daemon/api/client/autostart.ts"))) as { nodeFlags: readonly string[] }).nodeFlags;
-
   test("Home Manager", async () => {
     const { sockets, services } = await evaluate("homeManagerModules", "systemd.user");
     const service = services.gloriousflywheel;
-    const wanted = await withPath(installation(service.Service.ExecStart, "/home/me/.config", "/home/me/.local/state"));
-    expect(wanted.command.slice(1, -3)).toEqual(await flags());
-    const { socketUnit, serviceUnit } = await units();
+    const wanted = installation(service.Service.ExecStart, "/home/me/.config", "/home/me/.local/state");
+    expect(wanted.command.slice(1, -3)).toEqual([...nodeFlags]);
     expect(sections(sockets.gloriousflywheel)).toEqual(parseUnit(socketUnit(wanted)));
     expect(sections(service)).toEqual(parseUnit(serviceUnit(wanted)));
   });
@@ -96,8 +80,7 @@ describe.skipIf(nixMissing || !existsSync(installer))("the daemon's service", ()
   test("NixOS", async () => {
     const { sockets, services } = await evaluate("nixosModules", "systemd.user");
     const { description, unitConfig, serviceConfig, environment } = services.gloriousflywheel;
-    const wanted = await withPath(installation(serviceConfig.ExecStart, "%h/.config", "%h/.local/state"));
-    const { socketUnit, serviceUnit } = await units();
+    const wanted = installation(serviceConfig.ExecStart, "%h/.config", "%h/.local/state");
     const { socketConfig, wantedBy } = sockets.gloriousflywheel;
     expect(
       sections({ Unit: { Description: sockets.gloriousflywheel.description }, Socket: socketConfig, Install: { WantedBy: wantedBy } }),
@@ -113,12 +96,11 @@ describe.skipIf(nixMissing || !existsSync(installer))("the daemon's service", ()
     ["Home Manager on a Mac", "homeManagerModules", "launchd.agents.gloriousflywheel.config", ["GF_CONFIG_DIR", "GF_STATE_DIR"]],
   ] as const)("%s", async (_name, module, what, directories) => {
     const found = await evaluate(module, what);
-    const wanted = await withPath(installation(found.ProgramArguments.join(" "), "/home/me/.config", "/home/me/.local/state"));
+    const wanted = installation(found.ProgramArguments.join(" "), "/home/me/.config", "/home/me/.local/state");
     // launchd gives the agent HOME, from which it knows the directories that it is not told of.
     const kept = Object.entries(wanted.environment).filter(
       ([name]) => !name.startsWith("GF_") || directories.some((each) => each === name),
     );
-    const { agent } = (await import(join(installer, "launchd.ts"))) as { agent: Text };
     expect(found).toEqual(parsePlist(agent({ ...wanted, environment: Object.fromEntries(kept) })));
   });
 });
