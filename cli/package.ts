@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { FlywheelError } from "../contract/errors.ts";
-import { markerFile } from "../shim/fast-path.ts";
+import { markerFile } from "../shim/fast-path/names.ts";
 
 function find(places: readonly string[], file: string): string | undefined {
   return places.map((place) => fileURLToPath(new URL(place, import.meta.url))).find((place) => existsSync(`${place}${file}`));

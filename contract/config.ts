@@ -13,6 +13,8 @@ export const configSchema = v.strictObject({
       scope: v.optional(v.picklist(["enrolled", "all"], 'expected "enrolled" or "all"')),
       /** Workspaces that are enrolled although they have no manifest that says so. */
       workspaces: v.optional(v.array(absolutePath)),
+      /** Nix's medium commands (nix eval, nix flake show): they may build where an expression imports what it builds. */
+      medium: v.optional(v.picklist(["pass", "heavy"], 'expected "pass" or "heavy"')),
     }),
   ),
   /** The config twins of the fleet's two markers: both are needed, as in its contract script. */
@@ -38,7 +40,12 @@ export const configSchema = v.strictObject({
 });
 
 export interface Config {
-  readonly guard: { readonly scope: "enrolled" | "all"; readonly workspaces: readonly string[] };
+  readonly guard: {
+    readonly scope: "enrolled" | "all";
+    readonly workspaces: readonly string[];
+    /** What the guard makes of Nix's medium commands; Bazel's always pass, since the action cache cannot help them. */
+    readonly medium: "pass" | "heavy";
+  };
   readonly localProof: { readonly allowed: boolean; readonly bazel: readonly string[]; readonly nix: readonly string[] };
   readonly tailnet: { readonly socket: string | undefined };
   readonly endpoints: { readonly bazel: readonly string[]; readonly nix: readonly string[] };
@@ -57,7 +64,7 @@ export interface Config {
 export function parseConfig(text: string, file: string): Config {
   const raw = checked(configSchema, text, file);
   return {
-    guard: { scope: raw.guard?.scope ?? "enrolled", workspaces: raw.guard?.workspaces ?? [] },
+    guard: { scope: raw.guard?.scope ?? "enrolled", workspaces: raw.guard?.workspaces ?? [], medium: raw.guard?.medium ?? "pass" },
     localProof: {
       allowed: raw.local_proof?.mode === "port-forward" && raw.local_proof.allow_localhost === true,
       bazel: raw.local_proof?.bazel ?? [],

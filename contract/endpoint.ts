@@ -100,6 +100,11 @@ const hostsFileNames = new Set([
   ...["localhost4", "localhost4.localdomain4", "localhost6", "localhost6.localdomain6"],
 ]);
 
+/** What somebody wrote as an endpoint, without the credentials that may stand in it: for messages. */
+export function withoutCredentials(text: string): string {
+  return text.replace(/\/\/[^/]*@/, "//…@");
+}
+
 /** `grpc://<redacted>:9092`: enough to recognise, nothing to leak (bazel-cache-contract.sh's habit). */
 export function redacted(endpoint: Endpoint): string {
   return `${endpoint.scheme}://<redacted>:${endpoint.port}`;

@@ -23,7 +23,14 @@ export function parityEnvironment(report: StatusReport, env: Environment): Parit
   return { set: { ...bazel.set, ...nix.set }, unset: [...bazel.unset, ...nix.unset] };
 }
 
-const bazelVariables = [
+/**
+ * What a shell hook exported as BAZEL_REMOTE_CACHE (nix/shell-hook.sh). Another value there is the operator's own word
+ * and stays; this one follows the attachment, also in a shell within the shell.
+ */
+export const exportedVariable = "GF_SHELL_ATTACHED";
+
+/** All that the Bazel attachment alone decides. */
+export const bazelVariables = [
   "BAZEL_REMOTE_CACHE",
   "BAZEL_REMOTE_EXECUTOR",
   "BAZEL_REMOTE_EXECUTOR_CACHE",

@@ -94,15 +94,19 @@ const secretKey =
  */
 const tokenPatterns: readonly RegExp[] = [
   /-----BEGIN [A-Z ]+-----[\s\S]*?(?:-----END [A-Z ]+-----|$)/g,
-  /\btskey-[A-Za-z0-9_-]+/g,
+  /\b[th]skey-[A-Za-z0-9_-]+/g,
   /\b[a-z]*key:[0-9a-fA-F]{8,}/g,
   /\b(?:nlpub|nlpriv|tlpub|tlpriv):[0-9a-fA-F]{8,}/g,
   /\b(Bearer\s+)[A-Za-z0-9+/_.~=-]{6,}/gi,
   // In prose the words go on in small letters.
   /\b((?:Basic|Digest|Negotiate|Token)\s+)(?=[a-z]*[A-Z0-9+/=])[A-Za-z0-9+/_.~=-]{6,}/g,
+  // Of whatever scheme, and all of a cookie's parts.
+  /(authorization["']?\s{0,8}[:=]\s{0,8}["']?)[A-Za-z][A-Za-z0-9_-]{0,32}[ \t]+(?!<removed>)[^\s"',;]+/gi,
+  /(cookie["']?\s{0,8}[:=]\s{0,8}["']?)[^\s"';]+(?:;[ \t]{0,8}[^\s"';]+)*/gi,
+  /(--[a-z-]{0,32}(?:token|passw(?:or)?d|passphrase|secret|api-?key|auth-?key)[ \t]+["']?)(?![-<])[^\s"']+/gi,
   /((?:^|[^a-z])[a-z][a-z0-9+.-]{0,15}:\/\/)[^/\s"'@]{1,512}@/gi,
   /\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]*)?/g,
-  /\b(?:gh[opsur]_|github_pat_|glpat-|gl[a-z]{2,4}t-|xox[a-z]-|sk-|npm_|pypi-|hf_|dop_v1_)[A-Za-z0-9_-]{8,}/g,
+  /\b(?:gh[opsur]_|github_pat_|glpat-|gl[a-z]{2,4}t-|xox[a-z]-|sk-|sk_live_|sk_test_|npm_|pypi-|hf_|dop_v1_)[A-Za-z0-9_-]{8,}/g,
   /\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g,
   // A Nix key: <name>:<base64 of 32 or 64 bytes>.
   /(?<![A-Za-z0-9._-])[A-Za-z0-9._-]+:[A-Za-z0-9+/]{42,88}={1,2}/g,
@@ -110,6 +114,9 @@ const tokenPatterns: readonly RegExp[] = [
 
 const secretAssignment =
   /((?:^|[^A-Za-z0-9])["']?[A-Za-z0-9_.-]{0,64}(?:token|passw(?:or)?d|passphrase|secret|credential|authorization|cookie|api[-_]?key|private[-_]?key|auth[-_]?key|public[-_]?key|header)[A-Za-z0-9_.-]{0,64}["']?\s*[:=]\s*)("(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s"',;&)}\]]+)/gi;
+
+/** Where a word begins although a letter stands before it: behind `%2F` of a URL, behind `\n` of a JSON text that was cut. */
+const behindEscape = "(?<=%[0-9A-Fa-f]{2}|\\\\[bfnrt])";
 
 /** One redactor for all the texts that belong together. Feed it everything to `learn` first, then `redact`. */
 export class Redactor {
@@ -223,8 +230,9 @@ export class Redactor {
     for (const { path, placeholder } of places.toSorted((a, b) => b.path.length - a.path.length)) {
       text = text.replaceAll(new RegExp(`${escaped(path)}(?![A-Za-z0-9_.-])`, "g"), () => this.#took("paths", placeholder()));
     }
+    // A user of Windows, whose directories WSL shows, may have a space in his name.
     return text.replaceAll(
-      /(\/(?:home|Users)\/)([^/\s"':,;)]+)/g,
+      /(\/home\/|[\\/]Users[\\/]{1,2})([^\\/\s"':,;)]+(?:(?<=[\\/]Users[\\/]+[^\\/]*)(?: [^\\/\s"':,;)]{1,64}){1,4}(?=[\\/]))?)/g,
       (_all, before: string, user: string) => `${before}${this.#named("user", user.toLowerCase(), "users")}`,
     );
   }
@@ -258,8 +266,8 @@ export class Redactor {
       return this.#named("addr", canonical, "addresses");
     };
     return original
-      .replaceAll(/(?<![A-Za-z0-9.])\d{1,3}(?:\.\d{1,3}){3}(?![A-Za-z0-9]|\.\d)/g, address)
-      .replaceAll(/(?<![A-Za-z0-9:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:\d+(?:\.\d+){3})?(?![A-Za-z0-9:])/g, address)
+      .replaceAll(/(?<![0-9A-Za-z:.])[0-9A-Za-z:]+(?:\.\d{1,3}){0,3}(?![0-9A-Za-z])/g, (run) => inRun(run, address))
+      .replaceAll(new RegExp(`(?:(?<![A-Za-z0-9.])|${behindEscape})\\d{1,3}(?:\\.\\d{1,3}){3}(?![A-Za-z0-9]|\\.\\d)`, "g"), address)
       .replaceAll(/(?<![A-Za-z0-9:])[0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){5}(?![A-Za-z0-9:])/g, (mac) =>
         this.#named("mac", mac.toLowerCase(), "addresses"),
       );
@@ -267,7 +275,9 @@ export class Redactor {
 
   /** Wherever a name stands as a word of its own, in any case. A tag or Service of that name is no machine. */
   #whole(text: string, name: string, kind: string, counted: RedactedKind): string {
-    const pattern = new RegExp(`(?<![A-Za-z0-9_.-]|tag:|svc:)${escaped(name)}(?![A-Za-z0-9_-]|\\.[A-Za-z0-9])`, "gi");
+    // A user's name is part of other names: _bazel_ann, ann-laptop.
+    const [before, after] = kind === "user" ? ["A-Za-z0-9", "A-Za-z0-9"] : ["A-Za-z0-9_.-", "A-Za-z0-9_-"];
+    const pattern = new RegExp(`(?:(?<![${before}]|tag:|svc:)|${behindEscape})${escaped(name)}(?![${after}]|\\.[A-Za-z0-9])`, "gi");
     return text.replaceAll(pattern, () => this.#named(kind, name.toLowerCase(), counted));
   }
 
@@ -328,6 +338,22 @@ function tokenLike(word: string): boolean {
   // Words joined by dashes or underscores are names: gloriousflywheel-rbe-linux-x86_64.
   const longest = Math.max(...word.split(/[-_+]/).map((part) => part.length));
   return longest >= 24 || (/[A-Z]/.test(word) && /[a-z]/.test(word));
+}
+
+/** IPv6 addresses among words with colons between and behind them: `peer:fd7a::1`, a port, `fd7a::1: refused`. */
+function inRun(run: string, address: (word: string) => string): string {
+  const groups = run.split(":");
+  const told: string[] = [];
+  for (let at = 0; at < groups.length; ) {
+    // `::` at an end makes nine groups of seven.
+    let length = Math.min(9, groups.length - at);
+    while (length > 2 && !isAddress(groups.slice(at, at + length).join(":"))) length -= 1;
+    const found = length > 2 ? length : 1;
+    const words = groups.slice(at, at + found).join(":");
+    told.push(found > 1 && /[0-9a-f]/i.test(words) ? address(words) : words);
+    at += found;
+  }
+  return told.join(":");
 }
 
 function longestFirst(a: string, b: string): number {

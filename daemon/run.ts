@@ -140,7 +140,9 @@ async function lockOr<T>(paths: Paths, other: () => Promise<T>): Promise<Lock | 
 /** For people who have to end a daemon that does not answer, and for whoever waits until this one is gone. */
 function notePid(paths: Paths): void {
   try {
-    writeFileSync(pidPath(paths), `${process.pid}\n`, { mode: 0o600 });
+    // A new file: what stands there instead (a FIFO, a link) is not waited for, nor followed.
+    rmSync(pidPath(paths), { force: true });
+    writeFileSync(pidPath(paths), `${process.pid}\n`, { mode: 0o600, flag: "wx" });
   } catch {
     // A full disk: publishing will say so.
   }

@@ -1,8 +1,8 @@
 /** Where the guard learns what is attached: the published file first, then the daemon, which it may start and wait for. */
 
-import type { CandidateReport, ProbeReport, StatusReport } from "../contract/api.ts";
+import type { AttachmentReport, CandidateReport, DaemonReport, ProbeReport, StatusReport } from "../contract/api.ts";
 import type { AttachedCache } from "../contract/bazel/injection.ts";
-import { type Endpoint, parseEndpoint } from "../contract/endpoint.ts";
+import { type Endpoint, parseEndpoint, type Tool } from "../contract/endpoint.ts";
 import { FlywheelError, messageOf } from "../contract/errors.ts";
 import type { Paths } from "../contract/paths.ts";
 import type { Profile } from "../contract/profile.ts";
@@ -15,15 +15,16 @@ import { DaemonClient } from "../daemon/api/client/connection.ts";
 import { probeOnce } from "../daemon/api/client/probe-once.ts";
 import { readPublished } from "../daemon/api/client/published.ts";
 
-export type Standing =
-  | { readonly state: "attached"; readonly cache: AttachedCache; readonly localProof: boolean }
-  | {
-      readonly state: "unattached";
-      readonly reason: string;
-      readonly since: string | undefined;
-      readonly tried: readonly string[];
-      readonly next: string | undefined;
-    };
+/** No attachment, as far as anybody knows. */
+export interface NoAttachment {
+  readonly state: "unattached";
+  readonly reason: string;
+  readonly since: string | undefined;
+  readonly tried: readonly string[];
+  readonly next: string | undefined;
+}
+
+export type Standing = { readonly state: "attached"; readonly cache: AttachedCache; readonly localProof: boolean } | NoAttachment;
 
 export interface AttachmentSource {
   /** What is attached for the profile now. */
@@ -52,9 +53,9 @@ export function attachmentSource(paths: Paths, patience: Patience): AttachmentSo
         };
       }
       try {
-        return standingOf(await statusOf(paths, client, profile.name, patience), profile);
+        return standingOf(await statusOf(paths, client, "bazel", profile.name, patience), profile);
       } catch (error) {
-        return withoutDaemon(error, patience, paths);
+        return withoutDaemon(error, patience, paths, operatorWord);
       }
     },
     async prove(profile, endpoint, localProof) {
@@ -70,8 +71,13 @@ export function attachmentSource(paths: Paths, patience: Patience): AttachmentSo
   };
 }
 
-/** Nobody can say what is attached: why, as far as the guard's own patience is the reason. */
-function withoutDaemon(error: unknown, patience: Patience, paths: Paths): Standing {
+const operatorWord = "BAZEL_REMOTE_CACHE";
+
+/**
+ * Nobody can say what is attached: why, as far as the guard's own patience is the reason.
+ * @param variable what could have named an endpoint
+ */
+export function withoutDaemon(error: unknown, patience: Patience, paths: Paths, variable: string): NoAttachment {
   const base = { state: "unattached", since: undefined, tried: [] } as const;
   const absence = absenceOf(error, paths);
   if (absence?.kind === "hung") return { ...base, reason: absence.words, next: absence.next };
@@ -79,28 +85,29 @@ function withoutDaemon(error: unknown, patience: Patience, paths: Paths): Standi
     return { ...base, reason: `${absence.words}; the guard would start one and wait at most 3 s for an attachment`, next: absence.next };
   }
   if (absence?.kind === "none" && patience === "guard-without-daemon") {
-    const reason = "CI is set, so no daemon is started, and BAZEL_REMOTE_CACHE names no endpoint";
-    return { ...base, reason, next: "set BAZEL_REMOTE_CACHE to the runner's endpoint, or unset CI" };
+    const reason = `CI is set, so no daemon is started, and ${variable} names no endpoint`;
+    return { ...base, reason, next: `set ${variable} to the runner's endpoint, or unset CI` };
   }
   return { ...base, reason: messageOf(error), next: error instanceof FlywheelError ? error.next : undefined };
 }
 
-async function statusOf(paths: Paths, client: DaemonClient, profile: string, patience: Patience): Promise<StatusReport> {
+/** The daemon's status, once it has settled on an attachment of the kind, or has had its time. */
+export async function statusOf(paths: Paths, client: DaemonClient, kind: Tool, profile: string, patience: Patience): Promise<StatusReport> {
   if (patience === "guard") await started(paths);
-  const status = await asked(client, profile, patience);
-  if (patience === "look" || status.bazel.state === "attached" || !status.bazel.unsettled) return status;
+  const status = await asked(client, kind, profile, patience);
+  if (patience === "look" || status[kind].state === "attached" || !status[kind].unsettled) return status;
   let last = status;
   for await (const report of client.watch(profile, AbortSignal.timeout(longestWait))) {
     last = report;
-    if (report.bazel.state === "attached" || !report.bazel.unsettled) break;
+    if (report[kind].state === "attached" || !report[kind].unsettled) break;
   }
   return last;
 }
 
 /** A cache that was there within the last lease may be back already, before the daemon's next look: then it is asked first. */
-async function asked(client: DaemonClient, profile: string, patience: Patience): Promise<StatusReport> {
+async function asked(client: DaemonClient, kind: Tool, profile: string, patience: Patience): Promise<StatusReport> {
   const status = await client.status(profile);
-  const { state, unsettled, proofAgeS } = status.bazel;
+  const { state, unsettled, proofAgeS } = status[kind];
   const lostLately = state === "unattached" && !unsettled && !status.detached && (proofAgeS ?? Number.POSITIVE_INFINITY) <= lease.span;
   return lostLately && patience !== "look" ? client.verify(profile) : status;
 }
@@ -126,23 +133,29 @@ function standingOf(status: StatusReport, profile: Profile): Standing {
       localProof: status.profileState === "local-proof",
     };
   }
-  const tried = status.candidates.filter((candidate) => candidate.kind === "bazel" && candidate.reason !== null).map(triedLine);
+  return noAttachment(status, "bazel");
+}
+
+/** What the daemon says of a kind that is not attached. */
+export function noAttachment(status: StatusReport, kind: Tool): NoAttachment {
+  const report = status[kind];
+  const tried = status.candidates.filter((candidate) => candidate.kind === kind && candidate.reason !== null).map(triedLine);
   const turnedDown = status.rejections
-    .filter((rejection) => rejection.kind === "bazel")
+    .filter((rejection) => rejection.kind === kind)
     // What the reason says already is not said again.
-    .filter((rejection) => bazel.reason?.includes(rejection.reason) !== true)
+    .filter((rejection) => report.reason?.includes(rejection.reason) !== true)
     .map((rejection) => `${rejection.subject}: not dialled: ${rejection.reason}`);
   return {
     state: "unattached",
-    reason: bazel.reason ?? "nothing is attached",
-    since: sinceWhen(status),
+    reason: report.reason ?? "nothing is attached",
+    since: sinceWhen(report, status.daemon),
     tried: [...tried, ...turnedDown],
-    next: bazel.next ?? undefined,
+    next: report.next ?? undefined,
   };
 }
 
-function sinceWhen({ bazel, daemon }: StatusReport): string | undefined {
-  if (bazel.proofAgeS !== null) return `the last proof was made ${span(bazel.proofAgeS)} ago`;
+function sinceWhen({ proofAgeS }: AttachmentReport, daemon: DaemonReport | null): string | undefined {
+  if (proofAgeS !== null) return `the last proof was made ${span(proofAgeS)} ago`;
   return daemon === null ? undefined : `the daemon started at ${localTime(daemon.startedAt)}, and has proved none`;
 }
 

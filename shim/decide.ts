@@ -6,10 +6,15 @@ import { type Endpoint, isLoopback, parseEndpoint, redacted, sameEndpoint } from
 import { type Environment, fleetEnvironment, hasLocalProof } from "../contract/environment.ts";
 import { FlywheelError, messageOf } from "../contract/errors.ts";
 import { manifestName } from "../contract/manifest.ts";
+import type { Channel } from "../contract/nix/command-line.ts";
+import { isNixName } from "../contract/nix/commands.ts";
+import type { AttachedNixCache, NixSetting } from "../contract/nix/injection.ts";
 import type { Profile } from "../contract/profile.ts";
 import { printable } from "../contract/text.ts";
 import type { AttachmentSource, Standing } from "./attachment.ts";
 import type { EnvFile } from "./env-file.ts";
+import type { NixAttachmentSource } from "./nix/attachment.ts";
+import { decideNix } from "./nix/decide.ts";
 import type { Scope, Workspace } from "./scope.ts";
 
 export interface Invocation {
@@ -43,6 +48,16 @@ export type Decision =
       readonly why: string;
       readonly notice?: string;
     }
+  /** Nix: settings by flags or by NIX_CONFIG; without a cache an entry that is not attached. */
+  | {
+      readonly kind: "settings";
+      readonly command: string;
+      readonly channel: Channel;
+      readonly settings: readonly NixSetting[];
+      readonly cache: AttachedNixCache | undefined;
+      readonly why: string;
+      readonly notice?: string;
+    }
   | Refusal;
 
 /** What the decision rests on besides the command line; each is read only when it is needed. */
@@ -53,11 +68,13 @@ export interface World {
   readonly scope: () => Scope;
   readonly envFile: () => EnvFile;
   readonly attachments: AttachmentSource;
+  readonly nix: NixAttachmentSource;
 }
 
 type Heavy = Extract<CommandLine, { kind: "heavy" | "unreadable" }>;
 
 export async function decide(invocation: Invocation, world: World): Promise<Decision> {
+  if (isNixName(invocation.tool)) return decideNix({ ...invocation, tool: invocation.tool }, world);
   const line = readCommandLine(invocation.args);
   if (line.kind === "pass") return { kind: "run", command: line.command, why: line.why };
   const bypass = invocation.env["GF_GUARD_BYPASS"];

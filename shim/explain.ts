@@ -4,42 +4,56 @@ import { readCommandLine } from "../contract/bazel/command-line.ts";
 import { quickJudgement } from "../contract/bazel/quick.ts";
 import type { Environment } from "../contract/environment.ts";
 import { FlywheelError } from "../contract/errors.ts";
+import { quickNixJudgement, readNixCommandLine } from "../contract/nix/command-line.ts";
+import { isNixName, type NixClass } from "../contract/nix/commands.ts";
+import { settingFlags, settingLines } from "../contract/nix/injection.ts";
 import { type Decision, decide, type Invocation } from "./decide.ts";
-import { bazelNames } from "./fast-path.ts";
+import { isShimName, type ShimName } from "./fast-path/names.ts";
+import { readScript } from "./nix/script.ts";
 import { findRealTool, type RealTool } from "./tool.ts";
 import { surroundings } from "./world.ts";
 
 export interface Explanation {
   readonly tool: string;
   readonly args: readonly string[];
-  readonly class: "light" | "medium" | "heavy";
+  readonly class: NixClass;
   /** Whether sh alone could tell, as far as the command line goes. */
   readonly clearToFastPath: boolean;
   readonly decision: Decision;
   /** The command line as the tool would get it; null where it would not run. */
   readonly runs: readonly string[] | null;
+  /** NIX_CONFIG as the tool would get it; null where it stays as it is. */
+  readonly nixConfig: string | null;
   readonly realTool: RealTool;
 }
 
 /** @throws FlywheelError `usage` for a name that has no shim */
 export async function explain(argv: { tool: string; args: readonly string[] }, env: Environment, cwd: string): Promise<Explanation> {
-  const name = bazelNames.find((each) => each === argv.tool);
-  if (name === undefined) {
-    throw new FlywheelError("usage", `${argv.tool} has no shim`, { next: `flywheel explain -- ${bazelNames[0]} build //…` });
-  }
-  const invocation: Invocation = { tool: name, args: argv.args, env, cwd };
+  const { tool: name, args } = argv;
+  if (!isShimName(name)) throw new FlywheelError("usage", `${name} has no shim`, { next: "flywheel explain -- bazel build //…" });
+  const invocation: Invocation = { tool: name, args, env, cwd };
   const decision = await decide(invocation, surroundings(invocation, "look"));
-  const line = readCommandLine(argv.args);
   const realTool = findRealTool(name, env);
+  const inConfig = decision.kind === "settings" && decision.channel === "environment";
   return {
     tool: name,
-    args: argv.args,
-    class: line.kind === "pass" ? line.class : "heavy",
-    clearToFastPath: quickJudgement(argv.args).kind !== "unclear",
+    args,
+    ...judged(name, args, cwd),
     decision,
-    runs: wordsOf(decision, argv.args, realTool.file ?? name),
+    runs: wordsOf(decision, args, realTool.file ?? name),
+    nixConfig: inConfig ? settingLines(env["NIX_CONFIG"] ?? "", decision.settings) : null,
     realTool,
   };
+}
+
+function judged(name: ShimName, args: readonly string[], cwd: string): { class: NixClass; clearToFastPath: boolean } {
+  if (isNixName(name)) {
+    const script = readScript(name, args, cwd);
+    const { class: found } = readNixCommandLine(name, args, script);
+    return { class: found, clearToFastPath: quickNixJudgement(name, args, script !== undefined).kind !== "unclear" };
+  }
+  const line = readCommandLine(args);
+  return { class: line.kind === "pass" ? line.class : "heavy", clearToFastPath: quickJudgement(args).kind !== "unclear" };
 }
 
 function wordsOf(decision: Decision, args: readonly string[], tool: string): readonly string[] | null {
@@ -48,6 +62,8 @@ function wordsOf(decision: Decision, args: readonly string[], tool: string): rea
       return null;
     case "inject":
       return [tool, ...args.toSpliced(decision.at, 0, ...decision.flags)];
+    case "settings":
+      return [tool, ...(decision.channel === "flags" ? settingFlags(decision.settings) : []), ...args];
     case "run":
     case "escape":
       return [tool, ...args];

@@ -50,6 +50,16 @@ function carryOut(decision: Decision, invocation: Invocation, world: Surrounding
       remember(world);
       if (decision.notice !== undefined) say(`flywheel: ${decision.notice}\n`);
       return { kind: "inject", command: decision.command, at: decision.at, flags: decision.flags };
+    case "settings":
+      remember(world);
+      if (decision.notice !== undefined) say(`flywheel: ${decision.notice}\n`);
+      return {
+        kind: "settings",
+        command: decision.command,
+        attached: decision.cache !== undefined,
+        channel: decision.channel,
+        settings: decision.settings,
+      };
     case "escape":
       say(escapeText(invocation.tool, decision.command, decision.reason));
       record("escape", decision, invocation, world);

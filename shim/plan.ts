@@ -2,6 +2,9 @@
  * What `flywheel guard` tells the sh that asked: a plan, one word a line, on the pipe that sh reads. sh then
  * replaces itself with the tool, so that argv and environment reach it as bytes, whatever their encoding.
  */
+import type { Channel } from "../contract/nix/command-line.ts";
+import type { NixSetting } from "../contract/nix/injection.ts";
+
 export const planVersion = "flywheel-plan-1";
 
 export type Plan =
@@ -9,6 +12,14 @@ export type Plan =
   | { readonly kind: "run" }
   /** The flags go before argument number `at`, counted from the first word after the tool's name. */
   | { readonly kind: "inject"; readonly command: string; readonly at: number; readonly flags: readonly string[] }
+  /** Nix: as flags in front of every word, or in NIX_CONFIG. `attached`: a command that runs attached leaves its mark. */
+  | {
+      readonly kind: "settings";
+      readonly command: string;
+      readonly attached: boolean;
+      readonly channel: Channel;
+      readonly settings: readonly NixSetting[];
+    }
   /** Refused: sh exits 78; what to say has been said on stderr. */
   | { readonly kind: "stop" };
 
@@ -19,6 +30,13 @@ export function planText(plan: Plan): string {
       return `${planVersion}\nrun\n`;
     case "stop":
       return `${planVersion}\nstop\n`;
+    case "settings": {
+      const lines = plan.settings.map(({ name, value }) => `${name}=${value}`);
+      if (!lines.every((line) => /^[a-z][a-z-]*=[^\s]+$/.test(line))) throw new TypeError("a setting that sh could not carry");
+      const mark = plan.command.replaceAll(" ", "-");
+      const command = plan.attached && /^[A-Za-z0-9_-]{1,64}$/.test(mark) ? [`command=${mark}`] : [];
+      return `${[planVersion, plan.channel, ...command, ...lines].join("\n")}\n`;
+    }
     case "inject": {
       const odd = plan.flags.find((flag) => !/^--[^\s]+$/.test(flag));
       if (odd !== undefined) throw new TypeError("a flag that sh could not carry");

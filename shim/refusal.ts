@@ -3,8 +3,7 @@ import type { Invocation, Refusal } from "./decide.ts";
 
 /** The text of a refusal for stderr. To a program that drives Bazel (it passes --tool_tag), only the first line. */
 export function refusalText(refusal: Refusal, invocation: Invocation): string {
-  const command = refusal.command === "" ? "command" : refusal.command;
-  const first = `flywheel: refused ${invocation.tool} ${command}: ${refusal.reason}`;
+  const first = `flywheel: refused ${subject(invocation.tool, refusal.command)}: ${refusal.reason}`;
   if (invocation.args.some((word) => word.startsWith("--tool_tag="))) return `${first}\n`;
   // From the command on: startup options are long, and the user knows them.
   const words = invocation.args.slice(Math.max(0, invocation.args.indexOf(refusal.command)));
@@ -20,5 +19,10 @@ export function refusalText(refusal: Refusal, invocation: Invocation): string {
 }
 
 export function escapeText(tool: string, command: string, reason: string): string {
-  return `flywheel: escape: ${tool} ${command || "command"} runs without the shared cache (${reason})\n`;
+  return `flywheel: escape: ${subject(tool, command)} runs without the shared cache (${reason})\n`;
+}
+
+/** The tool and its command; nix-build and its kind are their own. */
+function subject(tool: string, command: string): string {
+  return tool === command ? tool : `${tool} ${command || "command"}`;
 }

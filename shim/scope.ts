@@ -10,6 +10,9 @@ import { reasonOf } from "../daemon/api/client/directory.ts";
 
 const largestManifest = 1_048_576;
 
+/** The word of a verdict by which the fast path knows that the configuration makes medium commands heavy. */
+export const mediumIsHeavy = "strict";
+
 export interface Workspace {
   /** The nearest directory with a manifest or a `.git`, links resolved; the current directory where there is none. */
   readonly root: string;
@@ -73,6 +76,7 @@ export function rememberVerdict(paths: Paths, workspace: Workspace, config: Conf
   const plain = manifest.state !== "invalid" && !(manifest.state === "enrolled" && manifest.mode !== "shared-cache-backed");
   if (!plain || !/^\/[^\n]*$|^$/.test(logicalRoot) || root.includes("\n")) return;
   const verdict = enrolment(workspace, config) === undefined ? "unenrolled" : "enrolled";
+  const strict = config.guard.medium === "heavy" ? ` ${mediumIsHeavy}` : "";
   const files = [join(root, manifestName), join(root, envFileName), join(paths.config, "config.toml"), join(paths.config, "trust.json")];
   const [, envFile, configFile] = files.map((file) => existsSync(file));
   const present = `${manifest.state === "absent" ? "none" : "manifest"}${envFile === true ? "+env" : ""}${configFile === true ? "+config" : ""}`;
@@ -83,7 +87,7 @@ export function rememberVerdict(paths: Paths, workspace: Workspace, config: Conf
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW | withoutWaiting;
     const opened = openSync(`${directory}/.verdict`, flags, 0o600);
     try {
-      writeSync(opened, `${verdict} ${present}\n${root}\n`);
+      writeSync(opened, `${verdict} ${present}${strict}\n${root}\n`);
     } finally {
       closeSync(opened);
     }

@@ -1,7 +1,7 @@
 /** Finds the real tool and gives PATH back, by the same rules as the fast path: for `explain`, `shim path --real` and tests. */
 import { accessSync, constants, existsSync, realpathSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type BazelName, markerFile, realToolVariable } from "./fast-path.ts";
+import { markerFile, realToolVariable, type ShimName } from "./fast-path/names.ts";
 
 export interface RealTool {
   /** What would be run; undefined where there is none. */
@@ -10,7 +10,7 @@ export interface RealTool {
   readonly path: string;
 }
 
-export function findRealTool(name: BazelName, env: NodeJS.ProcessEnv): RealTool {
+export function findRealTool(name: ShimName, env: NodeJS.ProcessEnv): RealTool {
   const kept = (env["PATH"] ?? "").split(":").filter((directory) => !existsSync(join(directory || ".", markerFile)));
   const chosen = env[realToolVariable(name)];
   if (chosen !== undefined && chosen !== "")
@@ -19,7 +19,8 @@ export function findRealTool(name: BazelName, env: NodeJS.ProcessEnv): RealTool 
   return { file: candidates.find((file) => isProgram(file) && !isShim(file)), path: kept.join(":") };
 }
 
-function isProgram(file: string): boolean {
+/** Whether it is a file that may be run. */
+export function isProgram(file: string): boolean {
   try {
     accessSync(file, constants.X_OK);
     return statSync(file).isFile();

@@ -10,6 +10,7 @@ import { readTrust } from "../daemon/api/client/trust.ts";
 import { attachmentSource, type Patience } from "./attachment.ts";
 import type { Invocation, World } from "./decide.ts";
 import { type EnvFile, readEnvFile } from "./env-file.ts";
+import { nixAttachmentSource } from "./nix/attachment.ts";
 import { findWorkspace, type Scope, scopeOf, type Workspace } from "./scope.ts";
 
 export interface Surroundings extends World {
@@ -28,7 +29,16 @@ export function surroundings(invocation: Invocation, patience: Patience): Surrou
   });
   const scope = once((): Scope => scopeOf(workspace(), config(), env["GF_GUARD_SCOPE"]));
   const envFile = once((): EnvFile => readEnvFile(workspace().root, readTrust(paths)));
-  return { paths, config, profile, workspace, scope, envFile, attachments: attachmentSource(paths, patience) };
+  return {
+    paths,
+    config,
+    profile,
+    workspace,
+    scope,
+    envFile,
+    attachments: attachmentSource(paths, patience),
+    nix: nixAttachmentSource(paths, patience),
+  };
 }
 
 function once<T>(make: () => T): () => T {

@@ -6,6 +6,7 @@ import { realBazels } from "./fixtures/bazel/real.ts";
 import { bazelRemote } from "./fixtures/bazel-remote/bazel-remote.ts";
 import { nginx } from "./fixtures/nginx/nginx.ts";
 import { type Peer, peersRequired, programOnPath } from "./fixtures/peers.ts";
+import { tailnetPeers } from "./fixtures/tailnet/peers.ts";
 
 const root = join(import.meta.dirname, "..");
 
@@ -13,8 +14,9 @@ export default async function setup(): Promise<void> {
   if (isStale()) execFileSync(process.execPath, ["build.ts"], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
   if (!peersRequired()) return;
   const shells = ["bash", "dash", "busybox", "zsh", "fish"].map(programOnPath);
-  const peers: readonly Peer[] = [...realBazels(), nginx(), await bazelRemote(), programOnPath("openssl"), ...shells];
-  const missing = peers.filter((peer) => !peer.available).map((peer) => peer.reason);
+  const programs = ["openssl", "strace", "systemd-socket-activate", "unshare", "faketime"].map(programOnPath);
+  const peers: readonly Peer[] = [...realBazels(), nginx(), await bazelRemote(), ...programs, ...shells];
+  const missing = [...peers, await tailnetPeers()].flatMap((peer) => (peer.available ? [] : [peer.reason]));
   if (missing.length > 0) throw new Error(`GF_TEST_REQUIRE_PEERS=1, but ${missing.join("; ")}`);
 }
 

@@ -1,4 +1,4 @@
-import { parseEndpoint } from "../../contract/endpoint.ts";
+import { parseEndpoint, withoutCredentials } from "../../contract/endpoint.ts";
 import { hasLocalProof } from "../../contract/environment.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
@@ -24,7 +24,9 @@ export default defineCommand({
     const kind = oneOf("--kind", options.kind ?? "bazel", ["bazel", "nix"]);
     const parsed = parseEndpoint(text, kind);
     if (!parsed.ok)
-      throw new FlywheelError("endpoint-invalid", `${printable(text, 80)}: ${parsed.message}`, { next: "flywheel attach --help" });
+      throw new FlywheelError("endpoint-invalid", `${printable(withoutCredentials(text), 80)}: ${parsed.message}`, {
+        next: "flywheel attach --help",
+      });
     const daemon = await runningDaemon(paths);
     const outcome = await daemon.attach({ profile, kind, endpoint: parsed.endpoint.url, localProof: hasLocalProof(env) });
     if (output.format === "json") output.json(outcome);

@@ -7,7 +7,7 @@ import { defineCommand } from "../command.ts";
 export default defineCommand({
   name: "explain",
   summary: "say what the guard would do with a command line, and why, without doing it",
-  arguments: [{ name: "<tool...>", summary: "bazel or bazelisk, and its arguments" }],
+  arguments: [{ name: "<tool...>", summary: "bazel, nix or another guarded name, and its arguments" }],
   options: {},
   examples: [{ line: "flywheel explain -- bazel build //...", does: "its class, the decision, and the command line that would run" }],
   exits: [{ code: Exit.failed, means: "it would be refused" }],
@@ -19,7 +19,7 @@ export default defineCommand({
   },
 });
 
-function view({ class: commandClass, clearToFastPath, decision, runs, realTool }: Explanation): string {
+function view({ class: commandClass, clearToFastPath, decision, runs, nixConfig, realTool }: Explanation): string {
   const lines = [
     `  class      ${commandClass}${decision.command === "" ? "" : ` (${printable(decision.command, 40)})`}`,
     `  path       ${clearToFastPath && settled(decision) ? "fast: sh can read this by itself" : "slow: sh asks flywheel guard"}`,
@@ -27,12 +27,14 @@ function view({ class: commandClass, clearToFastPath, decision, runs, realTool }
     `  real tool  ${realTool.file ?? "none on PATH"}`,
   ];
   if (runs !== null) lines.push(`  would run  ${runs.map((word) => printable(word, 400)).join(" ")}`);
+  if (nixConfig !== null)
+    lines.push(...nixConfig.split("\n").map((line, index) => `  ${index === 0 ? "NIX_CONFIG" : "          "} ${printable(line, 400)}`));
   return lines.join("\n");
 }
 
 /** Whether sh may come to this decision alone: it never refuses, and says nothing. */
 function settled(decision: Decision): boolean {
-  return (decision.kind === "run" || decision.kind === "inject") && decision.notice === undefined;
+  return decision.kind !== "refuse" && decision.kind !== "escape" && decision.notice === undefined;
 }
 
 function viewDecision(decision: Decision): string[] {
@@ -41,6 +43,8 @@ function viewDecision(decision: Decision): string[] {
       return [`  decision   runs as it is: ${printable(decision.why)}`];
     case "inject":
       return [`  decision   gets the attached cache: ${printable(decision.why)}`];
+    case "settings":
+      return [`  decision   ${decision.cache === undefined ? "enters without" : "gets"} the attached cache: ${printable(decision.why)}`];
     case "escape":
       return [`  decision   runs alone, recorded: ${printable(decision.reason)}`];
     case "refuse":

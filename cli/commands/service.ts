@@ -1,4 +1,6 @@
 import { lstatSync } from "node:fs";
+import { basename } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Environment } from "../../contract/environment.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
@@ -79,9 +81,14 @@ function requireOwn(units: readonly Unit[]): void {
     const why =
       state === "edited" ? "was edited since `flywheel service install` wrote it" : "was not written by `flywheel service install`";
     throw new FlywheelError("config-invalid", `${file} ${why}`, {
-      next: `move it away, and repeat this; settings of your own belong into a drop-in: systemctl --user edit ${file.slice(file.lastIndexOf("/") + 1)}`,
+      next: `move it away, and repeat this${dropIn(file)}`,
     });
   }
+}
+
+/** How systemd takes settings of one's own beside a unit. */
+function dropIn(file: string): string {
+  return file.endsWith(".plist") ? "" : `; settings of your own belong into a drop-in: systemctl --user edit ${basename(file)}`;
 }
 
 async function install(context: Context, manager: Manager, units: readonly Unit[], consent: Consent): Promise<number> {
@@ -102,7 +109,7 @@ async function install(context: Context, manager: Manager, units: readonly Unit[
     // launchd refuses to load what is loaded already.
     if (manager.name === "launchd") for (const step of manager.stop) await tried(step, env);
     for (const step of manager.start) await done(step, env);
-    await prove(context);
+    await prove(context, manager);
   }
   return report(context, manager, { edits, changed: true, speaks, dryRun: false });
 }
@@ -143,10 +150,31 @@ async function endRunning({ paths }: Context): Promise<void> {
   }
 }
 
-/** @throws FlywheelError where the service was started, but no daemon answers */
-async function prove({ paths, output }: Context): Promise<void> {
-  const hello = await new DaemonClient(paths).hello();
-  if (output.format === "human") output.notice(`${describeHello(hello)} answers, pid ${hello.pid}`);
+/** How long a service may take until its daemon answers, and how often to ask where none listens yet (launchd): milliseconds. */
+const coming = { patience: 5_000, look: 100 } as const;
+
+/** @throws FlywheelError where the service was started, but its daemon does not answer */
+async function prove({ paths, output }: Context, manager: Manager): Promise<void> {
+  const until = performance.now() + coming.patience;
+  for (;;) {
+    try {
+      const hello = await new DaemonClient(paths).hello();
+      if (hello.startedBy !== "service") {
+        throw new FlywheelError(
+          "daemon-unreachable",
+          `${describeHello(hello)} answers, pid ${hello.pid}, which ${manager.name} did not start`,
+          {
+            next: "flywheel down, then flywheel service install",
+          },
+        );
+      }
+      if (output.format === "human") output.notice(`${describeHello(hello)} answers, pid ${hello.pid}`);
+      return;
+    } catch (error) {
+      if (performance.now() > until || !(error instanceof FlywheelError) || error.code !== "daemon-unreachable") throw error;
+    }
+    await delay(coming.look);
+  }
 }
 
 interface Outcome {

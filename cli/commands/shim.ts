@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
 import { printable } from "../../contract/text.ts";
-import { bazelNames } from "../../shim/fast-path.ts";
+import { realToolVariable, shimNames } from "../../shim/fast-path/names.ts";
 import { findRealTool } from "../../shim/tool.ts";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -14,7 +14,7 @@ import { oneOf } from "../values.ts";
 
 export default defineCommand({
   name: "shim",
-  summary: "put the guard in front of bazel, take it away, or say where it is",
+  summary: "put the guard in front of bazel and nix, take it away, or say where it is",
   details:
     "`install` adds a marked block to your shell's start file that puts the shim's directory first on PATH; `uninstall` removes exactly that block. Both show the change first and ask.",
   arguments: [{ name: "<action>", summary: "what to do", choices: ["install", "uninstall", "path"] }],
@@ -91,10 +91,11 @@ function printPath({ env, output }: Context, real: string | undefined): number {
     else output.line(directory);
     return Exit.ok;
   }
-  const { file } = findRealTool(oneOf("--real", real, bazelNames), { ...env });
+  const name = oneOf("--real", real, shimNames);
+  const { file } = findRealTool(name, { ...env });
   if (file === undefined)
     throw new FlywheelError("tool-not-found", `there is no ${real} on PATH`, {
-      next: `install it, or name it in GF_REAL_${real.toUpperCase()}`,
+      next: `install it, or name it in ${realToolVariable(name)}`,
     });
   if (output.format === "json") output.json({ tool: real, file });
   else output.line(file);

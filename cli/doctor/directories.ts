@@ -3,6 +3,7 @@ import { accessSync, constants, lstatSync, type Stats, statfsSync, statSync } fr
 import { dirname } from "node:path";
 import { type Paths, socketPath } from "../../contract/paths.ts";
 import { inspectRuntimeDirectory, reasonOf } from "../../daemon/api/client/directory.ts";
+import { typed } from "../shell/quote.ts";
 import type { Facts } from "./facts.ts";
 import { type Check, checksOf } from "./report.ts";
 
@@ -42,7 +43,7 @@ function ownFile(path: string): readonly Check[] {
   if ((mode & 0o022) === 0) return [];
   return [
     fail("believed-file", `${path} can be written by others (mode 0${mode.toString(8)})`, {
-      next: `look through it, then chmod go-w ${path}`,
+      next: `look through it, then chmod go-w ${typed(path)}`,
     }),
   ];
 }
@@ -64,7 +65,7 @@ function state(path: string): Check {
   if (writable(path)) return ok("state-directory", `${path} is yours`);
   return fail("state-directory", `${path} cannot be written`, {
     reason: "no log, no record of escapes",
-    next: `chmod u+w ${path}, or set GF_STATE_DIR`,
+    next: `chmod u+w ${typed(path)}, or set GF_STATE_DIR`,
   });
 }
 
@@ -120,7 +121,7 @@ function unsound(id: string, path: string, stats: Stats, why: string): Check | u
     return fail(id, `${path} belongs to another user (uid ${stats.uid})`, { reason: why, next: "chown it, or name another directory" });
   const mode = stats.mode & 0o777;
   if ((mode & 0o022) === 0) return undefined;
-  return fail(id, `${path} can be written by others (mode 0${mode.toString(8)})`, { reason: why, next: `chmod go-w ${path}` });
+  return fail(id, `${path} can be written by others (mode 0${mode.toString(8)})`, { reason: why, next: `chmod go-w ${typed(path)}` });
 }
 
 /** @returns the stats, `absent`, or why it cannot be looked at */

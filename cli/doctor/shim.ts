@@ -1,12 +1,14 @@
 /** The guard on PATH: is it there, is it first, and what stands behind it. */
-import { accessSync, closeSync, constants, existsSync, openSync, readSync, realpathSync, statSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readSync, realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Environment } from "../../contract/environment.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { printable } from "../../contract/text.ts";
+import { withoutWaiting } from "../../daemon/api/client/bounded.ts";
 import { bazelNames, markerFile, realToolVariable } from "../../shim/fast-path.ts";
-import { findRealTool } from "../../shim/tool.ts";
+import { findRealTool, isProgram } from "../../shim/tool.ts";
 import { shimDirectory } from "../package.ts";
+import { typed } from "../shell/quote.ts";
 import type { Facts } from "./facts.ts";
 import { type Check, checksOf } from "./report.ts";
 
@@ -71,7 +73,7 @@ function copies(directories: readonly string[]): readonly Check[] {
     .map((file) =>
       fail("shim-marker", `${printable(file, 400)} is a link to or a copy of a shim`, {
         reason: `${markerFile} does not stand beside it`,
-        next: `rm ${printable(file, 400)}, then flywheel shim install`,
+        next: `rm ${typed(printable(file, 400))}, then flywheel shim install`,
       }),
     );
 }
@@ -117,18 +119,9 @@ function realTools(env: Environment, guarded: boolean): readonly Check[] {
   return checks;
 }
 
-function isProgram(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return statSync(file).isFile();
-  } catch {
-    return false;
-  }
-}
-
 function isShimText(file: string): boolean {
   try {
-    const opened = openSync(file, "r");
+    const opened = openSync(file, constants.O_RDONLY | withoutWaiting);
     try {
       const start = Buffer.alloc(256);
       return start.toString("latin1", 0, readSync(opened, start, 0, start.length, 0)).includes(shimWords);

@@ -8,6 +8,7 @@ import { printable } from "../../contract/text.ts";
 import { noTrust } from "../../contract/trust.ts";
 import { readEnvFile } from "../../shim/env-file.ts";
 import { findWorkspace, scopeOf, type Workspace } from "../../shim/scope.ts";
+import { typed } from "../shell/quote.ts";
 import { readSmall, strictEnvironment } from "./bazelrc.ts";
 import { type Facts, known } from "./facts.ts";
 import { type Check, checksOf } from "./report.ts";
@@ -59,7 +60,7 @@ function envFile({ root }: Workspace, { trust }: Facts): readonly Check[] {
       return [
         warn("env-file", `${envFileName} is not trusted, so it counts for nothing`, {
           reason: "it is the repository's, and you have not trusted this content of it",
-          next: `flywheel trust file ${printable(file.path, 400)}`,
+          next: `flywheel trust file ${typed(printable(file.path, 400))}`,
         }),
       ];
     case "invalid":

@@ -9,6 +9,11 @@ export function posixQuoted(value: string): string {
   return `'${value.replaceAll("'", "'\\''")}'`;
 }
 
+/** For a line that a person may type: a plain path as it is. */
+export function typed(path: string): string {
+  return /^[A-Za-z0-9_@%+=:,./-]+$/.test(path) ? path : posixQuoted(path);
+}
+
 /** fish: inside single quotes the backslash escapes itself and the quote. */
 export function fishQuoted(value: string): string {
   return `'${value.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;

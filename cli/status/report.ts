@@ -19,7 +19,8 @@ export async function readStatus(paths: Paths, profile: string): Promise<StatusR
   }
 }
 
-async function statusWithoutDaemon(paths: Paths, profile: string, absence: Absence): Promise<StatusReport> {
+/** Asks nobody: for whoever knows already that no daemon answers. */
+export async function statusWithoutDaemon(paths: Paths, profile: string, absence: Absence): Promise<StatusReport> {
   const { readClock } = await import("../../daemon/api/client/clock.ts");
   const now = readClock();
   const bazel = await published(paths, profile, "bazel", { now, absence });

@@ -163,7 +163,10 @@ function makeServer(onDefect: (thrown: unknown) => void): Server {
   server.maxRequestsPerSocket = 1;
   server.on("clientError", (error, connection) => refuseMalformed(error, connection as Socket));
   // CONNECT, which Node does not take for a request.
-  server.on("connect", (_request, connection) => connection.on("error", () => connection.destroy()).end(malformed(405)));
+  // It is no request any more, so nobody reads it to its end: without the destroy it would stay open for ever.
+  server.on("connect", (_request, connection) =>
+    connection.on("error", () => connection.destroy()).end(malformed(405), () => connection.destroy()),
+  );
   // Too many open files, say: whoever connects next may have more luck. What goes wrong before it listens is listen()'s to say.
   server.on("error", (error) => {
     if (server.listening) onDefect(error);
@@ -240,6 +243,8 @@ async function answer(
     requirePrivacy(socket);
     const url = parseUrl(request.url ?? "");
     if (url.pathname === "/v1/watch" && request.method === "GET") {
+      // Nobody would read it, and behind what is unread the end of the connection is not seen.
+      if (hasBody(request)) throw new Refusal(400, "a watch takes no body");
       watching.add(response, (listener) => handlers.watch(profileOf(url), listener));
       return;
     }
@@ -251,6 +256,10 @@ async function answer(
     if (response.headersSent) response.destroy();
     else sendJson(response, status, fault);
   }
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) !== 0;
 }
 
 async function route(request: IncomingMessage, url: URL, handlers: ApiHandlers): Promise<unknown> {

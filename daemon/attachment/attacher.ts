@@ -94,7 +94,7 @@ export class Attacher {
     const { candidate, health, proof } = track;
     const age = this.#options.clock().seconds - proof.verified;
     // The machine slept, or a clock jumped: nobody has asked the cache since.
-    if (age < 0 || age > lease.span) return this.#stale(candidate, age);
+    if (!isWithinLease(age)) return this.#stale(candidate, age);
     return {
       state: "attached",
       kind: this.kind,
@@ -117,9 +117,9 @@ export class Attacher {
 
   /** Every candidate, in the order of tracks, with its part and why it is not the attached one. */
   get standings(): readonly Standing[] {
-    const attached = this.#attachedTrack;
+    const attached = this.attachment.state === "attached" ? this.#attachedTrack : undefined;
     const held = this.#held !== undefined ? "detached" : attached === undefined ? undefined : this.#contender(attached);
-    const standby = this.#standby?.candidate.endpoint.url;
+    const standby = attached === undefined ? undefined : this.#standby?.candidate.endpoint.url;
     return this.tracks.map((track): Standing => {
       if (track === attached) return { track, role: "attached", why: undefined };
       const why = whyNot({ ...track, contender: this.#contender(track) }, held);
@@ -219,9 +219,9 @@ export class Attacher {
     this.#settle();
   }
 
-  /** Proves one candidate that is not attached: its connection broke. */
+  /** The connection to one that is not attached broke: where it is kept proved, it is proved now. The others wait for their turn. */
   async recheck(url: string): Promise<void> {
-    if (this.#held !== undefined || url === this.#attached) return;
+    if (this.#held !== undefined || !this.#keptProved().includes(url)) return;
     const picture = this.#picture();
     await this.#probe(url);
     if (this.#picture() !== picture) this.#options.onChange();
@@ -333,7 +333,7 @@ export class Attacher {
     // Only what was proved within a lease may be attached, and in a round only what has answered in it.
     const contenders = this.#passing.filter(({ candidate: { endpoint } }) => {
       const proof = this.#tracks.get(endpoint.url)?.proof;
-      return proof !== undefined && now - proof.verified <= lease.span && !this.#pending.has(endpoint.url);
+      return proof !== undefined && isWithinLease(now - proof.verified) && !this.#pending.has(endpoint.url);
     });
     const chosen = choose(contenders, this.#attached);
     if (chosen === undefined || chosen.candidate.endpoint.url === this.#attached) return true;
@@ -382,6 +382,11 @@ export class Attacher {
     }
     return { ...base, ...this.#options.nothingNamed(), unsettled: false };
   }
+}
+
+/** @param age of a proof: seconds; negative where the clock was set back since */
+function isWithinLease(age: number): boolean {
+  return age >= 0 && age <= lease.span;
 }
 
 function untried(candidate: Candidate): Track {

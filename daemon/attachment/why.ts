@@ -22,7 +22,7 @@ export function whyNot(passedOver: PassedOver, attached: Contender | "detached" 
     const when = since === undefined ? "" : ` since ${localTime(since.toISOString())}`;
     return health === "down" ? `down at ${outcome.rung}${when}` : `failed its last proof, at ${outcome.rung}${when}`;
   }
-  if (attached === undefined || contender === undefined) return "it answered; which one is attached is being decided";
+  if (attached === undefined || contender === undefined) return "its last proof passed; which one is attached is being decided";
   const verdict = verdictOn(contender, attached);
   return verdict.takesOver ? "it is better than the attached one: its next proof decides" : verdict.why;
 }

@@ -4,7 +4,7 @@
  */
 import { Resolver } from "node:dns/promises";
 import type { Candidate, Rejection } from "../../contract/candidate.ts";
-import { isAddress, isTls, parseEndpoint, type Tool } from "../../contract/endpoint.ts";
+import { isAddress, isTls, parseEndpoint, type Tool, withoutCredentials } from "../../contract/endpoint.ts";
 import type { Profile } from "../../contract/profile.ts";
 import { printable } from "../../contract/text.ts";
 import type { KnownTailnet, TailnetNode } from "../tailnet/tailnet.ts";
@@ -42,7 +42,7 @@ export async function fromCluster(
     profile.cluster[kind].map(async (text) => {
       const result = await judge(kind, text, tag, routers, input.resolve, input.localProof);
       if (typeof result !== "string") return result;
-      const rejection: Rejection = { kind, source: "cluster", subject: printable(text, 120), reason: result };
+      const rejection: Rejection = { kind, source: "cluster", subject: printable(withoutCredentials(text), 120), reason: result };
       return rejection;
     }),
   );

@@ -1,7 +1,7 @@
 /** Port-forwards on loopback: the fleet's local proof, only by the operator's explicit word in config.toml. */
 import type { Candidate, Rejection } from "../../contract/candidate.ts";
 import type { Config } from "../../contract/config.ts";
-import { isLoopback, parseEndpoint, type Tool } from "../../contract/endpoint.ts";
+import { isLoopback, parseEndpoint, type Tool, withoutCredentials } from "../../contract/endpoint.ts";
 import { printable } from "../../contract/text.ts";
 import type { Finding } from "./finding.ts";
 import { localProofNext } from "./trust.ts";
@@ -11,7 +11,7 @@ export function fromLocalProof(kind: Tool, config: Config): Finding {
   const rejections: Rejection[] = [];
   for (const text of config.localProof[kind]) {
     const reject = (reason: string, next: string) =>
-      rejections.push({ kind, source: "local-proof", subject: printable(text, 120), reason, next });
+      rejections.push({ kind, source: "local-proof", subject: printable(withoutCredentials(text), 120), reason, next });
     const parsed = parseEndpoint(text, kind);
     if (!parsed.ok) reject(parsed.message, `mend local_proof.${kind} in config.toml`);
     else if (!isLoopback(parsed.endpoint.host))

@@ -1,7 +1,7 @@
 /** Endpoints that the operator named, by the fleet's rules for endpoints (facts: bazel-cache-contract.sh and its copies). */
 import type { Candidate, CandidateSource, Rejection } from "../../contract/candidate.ts";
 import type { Config } from "../../contract/config.ts";
-import { isLoopback, parseEndpoint, type Tool } from "../../contract/endpoint.ts";
+import { isLoopback, parseEndpoint, type Tool, withoutCredentials } from "../../contract/endpoint.ts";
 import type { OperatorEndpoint } from "../../contract/operator.ts";
 import type { Profile } from "../../contract/profile.ts";
 import { printable } from "../../contract/text.ts";
@@ -71,5 +71,5 @@ export function fromOperator(
 
 /** The endpoint as the user wrote it, without credentials: this is shown and logged. */
 function subjectOf(text: string): string {
-  return printable(text.replace(/\/\/[^/]*@/, "//…@"), 120) || "(empty)";
+  return printable(withoutCredentials(text), 120) || "(empty)";
 }

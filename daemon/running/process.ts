@@ -1,5 +1,5 @@
 /** Whether a process is still the one that was meant. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { isErrno } from "../api/client/directory.ts";
 
 /** Of the times in /proc/<pid>/stat: USER_HZ, which is 100 on every Linux that Node runs on (proc_pid_stat(5)). */
@@ -16,7 +16,7 @@ export function lifeOf(pid: number): Life {
   try {
     stat = readFileSync(`/proc/${pid}/stat`, "latin1");
   } catch (error) {
-    const noProc = isErrno(error) && error.code === "ENOENT" && process.platform !== "linux";
+    const noProc = isErrno(error) && error.code === "ENOENT" && !existsSync("/proc/self/stat");
     return noProc ? signalled(pid) : { state: "gone" };
   }
   // The second field is the program's name in brackets, and may hold anything.

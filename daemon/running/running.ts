@@ -1,5 +1,17 @@
 /** The guarded commands that run now, by the marks that sh leaves for them (contract/running.ts). */
-import { closeSync, constants, type FSWatcher, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, watch } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  type FSWatcher,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  watch,
+} from "node:fs";
 import { join } from "node:path";
 import { messageOf } from "../../contract/errors.ts";
 import type { Paths } from "../../contract/paths.ts";
@@ -52,6 +64,7 @@ export class RunningCommands {
   readonly #followed = new Map<number, Followed>();
   #watcher: FSWatcher | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #again: NodeJS.Timeout | undefined;
 
   constructor(options: RunningOptions) {
     this.#options = options;
@@ -81,6 +94,7 @@ export class RunningCommands {
   close(): void {
     this.#watcher?.close();
     clearInterval(this.#timer);
+    clearTimeout(this.#again);
   }
 
   #fault(error: unknown): void {
@@ -89,8 +103,19 @@ export class RunningCommands {
   }
 
   #seen(name: string | null): void {
-    if (name === null) this.#lookThrough("heed what ended");
+    // Of the directory itself: it was moved or removed, and its successor is not the one that is watched.
+    if (name === runningDirectory) this.#startAgain();
+    else if (name === null) this.#lookThrough("heed what ended");
     else this.#take([this.#judge(name)], "heed what ended");
+  }
+
+  /** Not at once: where the whole runtime directory is being taken away, nothing is put in its way. */
+  #startAgain(): void {
+    this.#watcher?.close();
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => {
+      if (existsSync(this.#options.paths.runtime)) this.start();
+    }, look).unref();
   }
 
   /** All files of the directory, for when nobody said which one is new. */
@@ -134,6 +159,9 @@ export class RunningCommands {
     if (life.state === "gone") return { kind: "over", pid, command };
     // Half written: another event follows, or it is none of ours.
     if (command === undefined) return { kind: "nothing new" };
+    // The boot clock has not been there yet: the mark is of another boot.
+    const now = this.#options.clock();
+    if (now.source === "boot" && command.started > now.seconds + rounding) return { kind: "over", pid, command: undefined };
     // Whoever was born after the mark has only inherited its number.
     if (life.born !== undefined && life.born > command.started + rounding) return { kind: "over", pid, command: undefined };
     return { kind: "runs", command, born: life.born };

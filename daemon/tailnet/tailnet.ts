@@ -66,7 +66,8 @@ export interface KnownTailnet {
 
 export type Tailnet = UnreachableTailnet | KnownTailnet;
 
-const most = { addresses: 16, tags: 64, routes: 256, services: 1024, ports: 256, health: 16 } as const;
+/** Of one node or Service. How many of these there are, the size of the client's answer bounds: which one is the profile's is not known here. */
+const most = { addresses: 16, tags: 64, routes: 256, ports: 256, health: 16 } as const;
 
 /** @param services undefined where the client does not tell of any */
 export function parseTailnet(
@@ -116,7 +117,7 @@ function parseNode(peer: PeerStatus, suffix: string): TailnetNode | undefined {
 
 function parseServices(services: Services): readonly TailnetService[] {
   const parsed: TailnetService[] = [];
-  for (const [key, value] of Object.entries(services).slice(0, most.services)) {
+  for (const [key, value] of Object.entries(services)) {
     const service = record(value);
     const name = text(key, 128);
     if (service["Name"] !== undefined && service["Name"] !== key) continue;

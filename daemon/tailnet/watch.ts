@@ -241,7 +241,7 @@ export class TailnetWatcher {
       try {
         const client = await this.#open();
         if (client !== undefined) {
-          for await (const _ of client.watchIpnBus(mask, signal)) {
+          for await (const _ of client.rings(mask, signal)) {
             heard = true;
             this.#ring();
           }

@@ -1,4 +1,5 @@
 /** `flywheel doctor` where no daemon runs: what it finds by itself, on a home of its own. */
+import { execFileSync } from "node:child_process";
 import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -192,6 +193,24 @@ describe("the shim", () => {
     symlinkSync(join(shimDirectory, "bazelisk"), join(home.dir, "bin/bazelisk"));
     const files = find(await doctor(path(shimDirectory, join(home.dir, "bin"))), "shim-marker").map((check) => check.what);
     expect(files).toEqual(["bazel", "bazelisk"].map((name) => `${home.dir}/bin/${name} is a link to or a copy of a shim`));
+  });
+
+  test("what to type next means the same file where a path has a space or a quote in it", async () => {
+    const copy = join(home.dir, "it's mine/bazel");
+    mkdirSync(join(copy, ".."));
+    copyFileSync(join(shimDirectory, "bazel"), copy);
+    const config = join(home.dir, "my config");
+    mkdirSync(config);
+    chmodSync(config, 0o777);
+    const file = home.write("my ws/.env.flywheel.local", "export BAZEL_REMOTE_CACHE=grpc://cache.example:9092\n");
+    const there = join(file, "..");
+    const { env } = path(shimDirectory, join(copy, ".."));
+    const report = await doctor({ cwd: there, env: { ...env, PWD: there, GF_CONFIG_DIR: config } });
+    const words = (id: string): string =>
+      execFileSync("/bin/sh", ["-c", `printf '%s\\n' ${find(report, id)[0]?.next?.split(", then ")[0]}`], { encoding: "utf8" });
+    expect(words("shim-marker")).toBe(`rm\n${copy}\n`);
+    expect(words("config-directory")).toBe(`chmod\ngo-w\n${config}\n`);
+    expect(words("env-file")).toBe(`flywheel\ntrust\nfile\n${file}\n`);
   });
 
   test("another installation's shim, and nothing behind it", async () => {

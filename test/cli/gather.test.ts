@@ -291,7 +291,7 @@ describe("redaction", () => {
     ["the token expired; basic facts; a secret is kept"],
     // The same in another spelling is the same.
     ["fd7a:115c:a1e0::1 FD7A:115C:A1E0:0:0:0:0:1", "addr-1 addr-1"],
-    ["[fd7a::2]:443, 10.0.0.1:80, 10.0.0.0/8.", "[addr-3]:443, addr-1:80, addr-2/8."],
+    ["[fd7a::2]:443, 10.0.0.1:80, 10.0.0.0/8.", "[addr-1]:443, addr-2:80, addr-3/8."],
     ["grpc://cache.corp:9092 failed; no address for cache.corp.", "grpc://name-1:9092 failed; no address for name-1."],
     ["on tailnet acme (t.acme.zone): box.t.acme.zone is acme's", "on tailnet tailnet-2 (tailnet-1): node-1 is tailnet-2's"],
     ["on tailnet lone (no MagicDNS suffix), lone", "on tailnet tailnet-1 (no MagicDNS suffix), tailnet-1"],
@@ -304,6 +304,13 @@ describe("redaction", () => {
     ["/Users/bob/x /home/eve: y", "/Users/user-1/x /home/user-2: y"],
     ["sha256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", "sha256 <removed>"],
     ["ghp_0123456789abcdefghijABCDEFGHIJ012345 and 02:42:ac:11:00:02", "<removed> and mac-1"],
+    // As an error says them: with a colon behind, a word or a port beside them.
+    ["dial fd7a:115c:a1e0::1: refused, peer:fd7a:115c:a1e0::2", "dial addr-1: refused, peer:addr-2"],
+    ["fd7a:115c:a1e0:0:0:0:0:1:9092 ::ffff:100.64.0.7", "addr-1:9092 addr-2"],
+    ["grpc%3A%2F%2F100.64.0.7%3A9092 and a cut text\\n100.64.0.8\\n", "grpc%3A%2F%2Faddr-1%3A9092 and a cut text\\naddr-2\\n"],
+    ["/mnt/c/Users/Ann Smith/x C:\\Users\\Bob\\x", "/mnt/c/Users/user-1/x C:\\Users\\user-2\\x"],
+    ["Authorization: ApiKey abc123, x", "Authorization: <removed>, x"],
+    ['"Cookie: a=b; session=xyz" "--token abc1" hskey-auth-abc1', '"Cookie: <removed>" "--token <removed>" <removed>'],
   ])("%j", (text, expected = text) => {
     expect(clean(text)).toBe(expected);
   });
@@ -318,6 +325,12 @@ describe("redaction", () => {
     expect(clean("zeus and zeus.t.example; the cache of cache.t.example; Ann at /data/ann/w, not annex", known)).toBe(
       "node-1 and node-1; the cache of node-2; user at ~/w, not annex",
     );
+  });
+
+  test("a name is found as a part of others, and where an escape stands before it", () => {
+    const redactor = new Redactor({ ...nobody, users: ["ann"], nodes: ["nuc.t.example"] });
+    const { text } = redactor.redact("/var/tmp/_bazel_ann/x, ann-src, anna, %2Fann, \\nnuc, nuc-2, %2F%2Fnuc%3A9092");
+    expect(text).toBe("/var/tmp/_bazel_user/x, user-src, anna, %2Fuser, \\nnode-1, nuc-2, %2F%2Fnode-1%3A9092");
   });
 
   test("a node that is called as a word of the status leaves the words alone", () => {

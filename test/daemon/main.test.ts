@@ -114,7 +114,7 @@ test("stale pid and socket (Turborepo #2034, Telepresence #2247): SIGKILL leaves
   expect((await home.client.hello()).pid).toBe(second);
 });
 
-test("hang at launch (Telepresence #2888): SIGSTOP: its word runs out, clients do not hang, and a second one says who is in the way", async () => {
+test("hang at launch (Telepresence #2888): SIGSTOP: its word runs out, clients do not hang, and whoever would start a second one hears who is in the way", async () => {
   const pid = await home.started();
   await home.until((status) => !status.bazel.unsettled);
   process.kill(pid, "SIGSTOP");
@@ -127,10 +127,25 @@ test("hang at launch (Telepresence #2888): SIGSTOP: its word runs out, clients d
   expect(await home.start()).toMatchObject({
     result: "failed",
     code: "daemon-start-failed",
-    message: expect.stringContaining("another daemon"),
+    message: expect.stringContaining("does not answer"),
+    next: expect.stringContaining(`: ${pid}`),
   });
+  // No second one was started, which could only have waited for the lock.
+  expect(readFileSync(logPath(home.paths), "utf8")).not.toContain("not started");
   process.kill(pid, "SIGCONT");
   expect(await home.start()).toEqual({ result: "already-running", pid });
+});
+
+test("a FIFO in the place of daemon.pid neither stops a start nor a question", async () => {
+  mkdirSync(home.paths.runtime, { mode: 0o700 });
+  const file = join(home.paths.runtime, "daemon.pid");
+  await run("mkfifo", [file]);
+  const pid = await home.started();
+  expect(readFileSync(file, "utf8")).toBe(`${pid}\n`);
+  rmSync(file);
+  await run("mkfifo", [file]);
+  process.kill(pid, "SIGSTOP");
+  expect(await home.start()).toMatchObject({ result: "failed", next: expect.stringContaining("pgrep") });
 });
 
 test("it ends when its socket is taken away, or its directory, and leaves a successor alone", async () => {

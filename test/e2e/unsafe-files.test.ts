@@ -20,10 +20,10 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import type { StatusReport } from "../../contract/api.ts";
 import { type RunningCache, startCache } from "../fixtures/caches/start.ts";
-import { bazel, expectAttachedTo, expectRefused, longestHang } from "../fixtures/guarded.ts";
+import { bazel, daemonOf, expectAttachedTo, expectRefused, longestHang } from "../fixtures/guarded.ts";
 import { built, makeStage, type Ran, type Stage } from "../fixtures/stage.ts";
 import { type RecordingTool, recordingTool } from "../fixtures/tools/recording.ts";
 
@@ -112,6 +112,10 @@ describe("a published file that is not what the daemon writes", () => {
     const trap = join(root, "executed");
     const env = await fresh();
     const spoilt = spoil(good).replaceAll("TRAP", trap);
+    // Stopped, so that it is this text that is judged: the end of a command, say, would have it write anew.
+    const { pid } = await daemonOf(stage).hello();
+    process.kill(pid, "SIGSTOP");
+    onTestFinished(() => void process.kill(pid, "SIGCONT"));
     writeFileSync(published(), spoilt);
     const alone = await execa(join(fastOnly, "bazel"), ["build", "//x"], {
       env,
@@ -121,9 +125,9 @@ describe("a published file that is not what the daemon writes", () => {
     });
     expect(alone.stderr).toContain("flywheel: refused bazel: the guard could not run");
     expect(tool.words()).toBeUndefined();
-    expectAttachedTo(await bazel(stage, ["build", "//x"]), tool, cache.url);
-    // Not renewed meanwhile: it was this text that was judged.
     expect(readFileSync(published(), "utf8")).toBe(spoilt);
+    process.kill(pid, "SIGCONT");
+    expectAttachedTo(await bazel(stage, ["build", "//x"]), tool, cache.url);
     expect(existsSync(trap)).toBe(false);
   });
 });

@@ -2,13 +2,14 @@
 import { mkdirSync, readFileSync } from "node:fs";
 import { watch as watchDirectory } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, onTestFinished, test } from "vitest";
+import type { Clock } from "../../contract/published.ts";
 import { readPublished } from "../../daemon/api/client/published.ts";
 import { entry, type Home, makeHome, nodeFlags } from "../daemon/home.ts";
 import { readEvents } from "../fixtures/caches/journal.ts";
 import { type LocalApi, startLocalApi, tailnetState } from "../fixtures/localapi/state.ts";
 import { required } from "../fixtures/peers.ts";
-import { type Machine, makeMachine, namespaces } from "./warm-machine.ts";
+import { faketimeHere, type Machine, makeMachine, namespaces } from "./warm-machine.ts";
 
 /** The daemon looks after its machine every 5 s, and a ladder has 2 s; a renewal would take 15: milliseconds. */
 const soon = 9_000;
@@ -19,10 +20,9 @@ let home: Home;
 let machine: Machine;
 let localApi: LocalApi;
 
-beforeEach(async ({ skip }) => {
-  required(namespaces(), (reason) => skip(reason));
+async function setUp(clock: "boot" | "wall"): Promise<void> {
   home = makeHome();
-  machine = await makeMachine(home.dir);
+  machine = await makeMachine(home.dir, clock);
   // The cache's address is this machine's own: the kernel then sends from it, so it is the tailnet's word for this node too.
   machine.ip("addr", "add", `${cacheAddress}/32`, "dev", "lo");
   localApi = await startLocalApi(
@@ -33,13 +33,15 @@ beforeEach(async ({ skip }) => {
     }),
   );
   home.configure("profiles/default.toml", `[tailnet]\nname = "stand-in.example"\n[bazel]\ngrpc_ports = [${port}]\nhttp_ports = []\n`);
-});
-afterEach(async () => {
-  await home.client.stop().catch(() => undefined);
-  await machine[Symbol.asyncDispose]();
-  await localApi.stop();
-  await home[Symbol.asyncDispose]();
-});
+  onTestFinished(async () => {
+    await home.client.stop().catch(() => undefined);
+    await machine[Symbol.asyncDispose]();
+    await localApi.stop();
+    await home[Symbol.asyncDispose]();
+  });
+}
+
+beforeEach(({ skip }) => void required(namespaces(), (reason) => skip(reason)));
 
 async function startCache(): Promise<{ requests(): number; kill(): Promise<void> }> {
   const dir = join(home.dir, "cache");
@@ -71,10 +73,12 @@ async function logged(text: string, times = 1): Promise<void> {
   for await (const _ of watchDirectory(home.paths.state, { signal: AbortSignal.timeout(soon) })) if (holds()) return;
 }
 
-const believed = () => readPublished(home.paths, "default", "bazel", { ...bootClock, seconds: machine.now() });
+const believed = (clock: Omit<Clock, "seconds"> = bootClock) =>
+  readPublished(home.paths, "default", "bazel", { ...clock, seconds: machine.now() });
 const bootClock = { source: "boot", bootId: readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim() } as const;
 
 test("status says connected after sleep: never; the cache is proved again at once, or found dead", { timeout: 60_000 }, async () => {
+  await setUp("boot");
   const cache = await startCache();
   await startDaemon();
   await home.until((status) => status.bazel.state === "attached");
@@ -96,6 +100,7 @@ test("status says connected after sleep: never; the cache is proved again at onc
 });
 
 test("after sleep it proves by itself, though nobody asks", { timeout: 60_000 }, async () => {
+  await setUp("boot");
   const cache = await startCache();
   await startDaemon();
   await home.until((status) => status.bazel.state === "attached");
@@ -107,7 +112,29 @@ test("after sleep it proves by itself, though nobody asks", { timeout: 60_000 },
   expect(cache.requests()).toBeGreaterThan(before);
 });
 
+test("where the wall clock is all there is: set forward or back, nothing proved before is believed, and it is proved at once", {
+  timeout: 60_000,
+}, async ({ skip }) => {
+  required(faketimeHere(), (reason) => skip(reason));
+  await setUp("wall");
+  await startCache();
+  await startDaemon();
+  const wall = { source: "wall", bootId: "none" } as const;
+  await home.until((status) => status.bazel.state === "attached");
+  expect(believed(wall)).toMatchObject({ state: "live", published: { clock: "wall" } });
+  for (const jump of [3_600, -7_200]) {
+    machine.sleep(jump);
+    expect(believed(wall).state).not.toBe("live");
+    const asked = await home.client.status("default");
+    expect(asked.bazel).toMatchObject({ state: "unattached", unsettled: true });
+    expect(asked.bazel.reason).toMatch(jump > 0 ? /was proved 60 min ago/ : /was proved by a clock that was set back since/);
+    await home.until((status) => status.bazel.state === "attached");
+    expect(believed(wall)).toMatchObject({ state: "live" });
+  }
+});
+
 test("a change of the network proves at once: an address, and a default route alone", { timeout: 60_000 }, async () => {
+  await setUp("boot");
   machine.ip("link", "add", "cable", "type", "veth", "peer", "name", "cable-end");
   machine.ip("link", "add", "radio", "type", "veth", "peer", "name", "radio-end");
   for (const [link, network] of [
@@ -137,6 +164,7 @@ test("a change of the network proves at once: an address, and a default route al
 });
 
 test("the path to the attached cache's node is shown, as the last disco ping told it", async () => {
+  await setUp("boot");
   await startCache();
   await startDaemon();
   const pinged = await home.until((status) => status.bazel.path !== null);

@@ -1,15 +1,15 @@
-/** A machine of the test's own: a network, and a boot clock that the test moves, for the processes that run on it. */
+/** A machine of the test's own: a network, and clocks that the test moves, for the processes that run on it. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Peer } from "../fixtures/peers.ts";
 
 export interface Machine {
-  /** Of the boot clock there: whole seconds. */
+  /** Of its clock: whole seconds. */
   now(): number;
-  /** As if it had been suspended for so long: the boot clock goes on, the clock of timers does not. */
+  /** Moves that clock; the clock of timers stays: as if the machine had been suspended, or somebody had set the time. */
   sleep(seconds: number): void;
   /** Runs `ip` there. */
   ip(...args: readonly string[]): void;
@@ -25,26 +25,52 @@ export function namespaces(): Peer {
   return { available: false, reason: `no network and mount namespaces here: ${String(tried.stderr ?? tried.error).trim()}` };
 }
 
-/** @param dir an existing directory of the test's own */
-export async function makeMachine(dir: string): Promise<Machine> {
+const faketime = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
+
+/** Debian's package faketime. */
+export function faketimeHere(): Peer {
+  return existsSync(faketime) ? { available: true, path: faketime } : { available: false, reason: `${faketime} is not installed` };
+}
+
+/**
+ * @param dir an existing directory of the test's own
+ * @param clock which one the machine has: `boot` is Linux' /proc/uptime; without it, as on macOS, the `wall` clock is all there is
+ */
+export async function makeMachine(dir: string, clock: "boot" | "wall" = "boot"): Promise<Machine> {
   const file = join(dir, "uptime");
-  const clock = openSync(file, "w");
+  const shift = join(dir, "shift");
+  const uptimeFile = openSync(file, "w");
   let slept = 0;
   const uptime = (): number => Number(readFileSync("/proc/uptime", "latin1").split(" ")[0]) + slept;
   // Always as long, and in place: a reader never meets half of it.
-  const tick = (): void => void writeSync(clock, `${uptime().toFixed(2).padStart(12, "0")} 0.00\n`, 0);
+  const tick = (): void => void writeSync(uptimeFile, `${uptime().toFixed(2).padStart(12, "0")} 0.00\n`, 0);
+  const setWall = (): void => {
+    writeFileSync(`${shift}.new`, `${slept < 0 ? "" : "+"}${slept}\n`);
+    renameSync(`${shift}.new`, shift);
+  };
   tick();
+  setWall();
   const ticking = setInterval(tick, 100);
   const holder = spawn(
     "unshare",
-    ["--net", "--mount", "sh", "-c", `ip link set lo up && mount --bind '${file}' /proc/uptime && echo ready && exec cat`],
+    [
+      "--net",
+      "--mount",
+      "sh",
+      "-c",
+      `ip link set lo up && mount --bind '${clock === "boot" ? file : "/dev/null"}' /proc/uptime && echo ready && exec cat`,
+    ],
     { stdio: ["pipe", "pipe", "inherit"] },
   );
   const enter = ["nsenter", "--target", String(holder.pid), "--net", "--mount"] as const;
+  const faked: Record<string, string> =
+    clock === "boot"
+      ? {}
+      : { LD_PRELOAD: faketime, FAKETIME_TIMESTAMP_FILE: shift, FAKETIME_NO_CACHE: "1", FAKETIME_DONT_FAKE_MONOTONIC: "1" };
   const children: ChildProcess[] = [];
   const start: Machine["start"] = async (argv, env = {}) => {
     const [program, ...args] = [...enter, ...argv] as [string, ...string[]];
-    const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"], env: { PATH: process.env["PATH"] ?? "", ...env } });
+    const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"], env: { PATH: process.env["PATH"] ?? "", ...faked, ...env } });
     children.push(child);
     return { child, said: await firstLine(child) };
   };
@@ -58,10 +84,11 @@ export async function makeMachine(dir: string): Promise<Machine> {
   };
   await firstLine(holder);
   return {
-    now: () => Math.floor(uptime()),
+    now: () => Math.floor(clock === "boot" ? uptime() : Date.now() / 1000 + slept),
     sleep: (seconds) => {
       slept += seconds;
       tick();
+      setWall();
     },
     ip: (...args) => {
       const [program, ...before] = enter;
@@ -72,7 +99,7 @@ export async function makeMachine(dir: string): Promise<Machine> {
       await Promise.all(children.map(end));
       await end(holder);
       clearInterval(ticking);
-      closeSync(clock);
+      closeSync(uptimeFile);
     },
   };
 }

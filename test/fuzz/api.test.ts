@@ -201,3 +201,18 @@ it("no bytes do anything but be refused, and cost no memory that stays", timeout
   for (const status of ["200", "400", "404"]) expect(statuses.get(status) ?? 0, JSON.stringify([...statuses])).toBeGreaterThan(2);
   expect((await home.client.status("default")).daemon?.faults).toEqual([]);
 });
+
+it("forty CONNECTs with a body that nobody reads leave no connection behind: found by the fuzz above", async () => {
+  // More than the connections that there may be at once; the client closes its half and waits for the daemon's.
+  const sent = `CONNECT x:1 HTTP/1.1\r\nhost: x\r\n\r\n${"[".repeat(77_000)}`;
+  for (let index = 0; index < 40; index += 1) expect(await exchange(sent)).toMatch(/^(?:HTTP\/1\.1 405 |$)/);
+  expect((await home.client.hello()).pid).toBe(pid);
+});
+
+it("twenty watches with a body that nobody reads leave no watcher behind: found by the fuzz above", async () => {
+  // More than the watchers that there may be at once.
+  const text = "[".repeat(131_000);
+  const sent = `GET /v1/watch HTTP/1.1\r\nhost: x\r\ncontent-length: ${text.length}\r\n\r\n${text}`;
+  for (let index = 0; index < 20; index += 1) expect(await exchange(sent)).toMatch(/^(?:HTTP\/1\.1 400 |$)/);
+  await home.until((status) => status.daemon?.pid === pid);
+});

@@ -1,7 +1,8 @@
 /** No daemon answers: because none runs, or because one runs that is stopped or hangs. They are mended differently. */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { FlywheelError } from "../../../contract/errors.ts";
 import { type Paths, socketPath } from "../../../contract/paths.ts";
+import { readBounded } from "./bounded.ts";
 
 export interface Absence {
   readonly kind: "none" | "hung";
@@ -33,6 +34,12 @@ export function howToEnd(paths: Paths): string {
   return "find it, and kill -CONT or kill it: pgrep -u $(id -u) -fl flywheeld";
 }
 
+/** Whether a live daemon of this user's is known to be the one that does not answer: it holds the lock, so that no other can start. */
+export function isHeldUp(thrown: unknown, paths: Paths): boolean {
+  const pid = absenceOf(thrown, paths)?.kind === "hung" ? recordedPid(paths) : undefined;
+  return pid !== undefined && isFlywheeld(pid);
+}
+
 export function pidPath(paths: Paths): string {
   return `${paths.runtime}/daemon.pid`;
 }
@@ -40,7 +47,7 @@ export function pidPath(paths: Paths): string {
 /** What the daemon wrote down of itself. After a crash that may be anybody's pid: to be shown or compared, never acted upon. */
 export function recordedPid(paths: Paths): number | undefined {
   try {
-    const text = readFileSync(pidPath(paths), "latin1");
+    const text = readBounded(pidPath(paths), 64).toString("latin1");
     return /^[1-9][0-9]{0,9}\n$/.test(text) ? Number(text) : undefined;
   } catch {
     return undefined;
@@ -52,7 +59,10 @@ function isFlywheeld(pid: number): boolean {
   try {
     const own = process.geteuid?.();
     if (process.platform === "linux") {
-      return statSync(`/proc/${pid}`).uid === own && isDaemonCommand(readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " "));
+      return (
+        statSync(`/proc/${pid}`).uid === own &&
+        isDaemonCommand(readBounded(`/proc/${pid}/cmdline`, 65_536).toString("utf8").replaceAll("\0", " "))
+      );
     }
     // Loaded only here: `flywheel status` must start fast.
     const { execFileSync } = process.getBuiltinModule("node:child_process");

@@ -7,7 +7,7 @@ import { FlywheelError } from "../../../contract/errors.ts";
 import { logPath, type Paths } from "../../../contract/paths.ts";
 import { printable } from "../../../contract/text.ts";
 import { version } from "../../../contract/version.ts";
-import { howToEnd, recordedPid } from "./absence.ts";
+import { howToEnd, isHeldUp, recordedPid } from "./absence.ts";
 import { withoutWaiting } from "./bounded.ts";
 import { DaemonClient } from "./connection.ts";
 import { reasonOf } from "./directory.ts";
@@ -51,7 +51,7 @@ export async function ensureDaemon(paths: Paths, options: StartOptions = {}): Pr
   const until = performance.now() + handOver.patience;
   let older: Hello | undefined;
   for (let attempt = 0; attempt <= handOver.tries; attempt += 1) {
-    const found = await look(client);
+    const found = await look(client, paths);
     if ("result" in found) return found;
     if (!("hello" in found)) {
       const result = await start(paths, options);
@@ -78,12 +78,15 @@ export async function ensureDaemon(paths: Paths, options: StartOptions = {}): Pr
 }
 
 /** The daemon there is; that there is none; or why that cannot be said, which starting another one would not mend. */
-async function look(client: DaemonClient): Promise<{ readonly hello: Hello } | { readonly none: true } | StartResult> {
+async function look(client: DaemonClient, paths: Paths): Promise<{ readonly hello: Hello } | { readonly none: true } | StartResult> {
   try {
     return { hello: await client.hello() };
   } catch (error) {
     if (!(error instanceof FlywheelError)) return failure("internal", reasonOf(error), null);
-    return error.code === "daemon-unreachable" ? { none: true } : failure(error.code, error.message, error.next ?? null);
+    if (error.code !== "daemon-unreachable") return failure(error.code, error.message, error.next ?? null);
+    // One that timed out, not one that just went away: another would only wait for its lock.
+    if (error.cause === undefined && isHeldUp(error, paths)) return failure("daemon-start-failed", heldUp, howToEnd(paths));
+    return { none: true };
   }
 }
 
@@ -106,6 +109,8 @@ async function giveWay(client: DaemonClient, paths: Paths, { pid }: Hello, patie
     directory.close();
   }
 }
+
+const heldUp = "the daemon does not answer: it is stopped, or hangs";
 
 /** Changes in a directory, one after the other, none missed between two waits. */
 function watchDirectory(path: string): { change(until: AbortSignal): Promise<void>; close(): void } {

@@ -131,6 +131,6 @@ test("why a candidate is not the one, in words", () => {
   expect(whyNot(down, held)).toBe("down at connect since 2026-11-20 22:13:05");
   expect(whyNot({ ...down, health: "degraded" }, undefined)).toBe("failed its last proof, at connect since 2026-11-20 22:13:05");
   expect(whyNot({ ...down, health: "unknown", outcome: undefined }, held)).toBe("its first proof is still to come");
-  expect(whyNot({ ...down, outcome: passed }, undefined)).toBe("it answered; which one is attached is being decided");
+  expect(whyNot({ ...down, outcome: passed }, undefined)).toBe("its last proof passed; which one is attached is being decided");
   expect(whyNot(down, "detached")).toBe("detached");
 });

@@ -1,10 +1,10 @@
 /** The marks of running commands against real processes and a real directory. */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { largestMark, runningVersion } from "../../../contract/running.ts";
 import { readClock } from "../../../daemon/api/client/clock.ts";
 import { type RunningCommand, RunningCommands } from "../../../daemon/running/running.ts";
@@ -110,6 +110,40 @@ test("a pid that belongs to another process by now is no command of ours", async
   await until(() => commands.list.length > 0);
   expect(commands.list.map((command) => command.pid)).toEqual([other.pid]);
   expect(lies()).toEqual([String(other.pid)]);
+});
+
+test("a mark of a time that has not come is another boot's, and whoever has its number now no command", async () => {
+  mkdirSync(directory, { mode: 0o700 });
+  const [other, ours] = [tool(), tool()];
+  mark(other.pid, text({ started: readClock().seconds + 3_600 }));
+  mark(ours.pid);
+  commands.start();
+  expect(told).toEqual([{ runs: [ours.pid], ended: [] }]);
+  expect(lies()).toEqual([String(ours.pid)]);
+});
+
+test("where the directory was taken away or replaced under the daemon, the next commands are followed in the new one", async () => {
+  commands.start();
+  for (const replace of [
+    () => rmSync(directory, { recursive: true }),
+    () => renameSync(directory, join(runtime, `was-${readClock().seconds}`)),
+  ]) {
+    replace();
+    await vi.waitFor(() => expect(existsSync(directory)).toBe(true), { timeout: 5_000 });
+    const { pid, end } = tool();
+    mark(pid);
+    await until(() => commands.list.length === 1);
+    await end();
+    await until(() => commands.list.length === 0);
+  }
+  expect(faults).toEqual([]);
+});
+
+test("where the whole runtime directory was taken away, it is not made again", async () => {
+  commands.start();
+  rmSync(runtime, { recursive: true });
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  expect(existsSync(runtime)).toBe(false);
 });
 
 test("whatever is no mark is neither believed, followed, waited for nor removed", async () => {

@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { EventEmitter, on, once } from "node:events";
 import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer as createHttpServer, type ServerResponse } from "node:http";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -67,6 +68,39 @@ describe("the watcher", () => {
     expect(names(changed)).toEqual(["cache.tail0ffee.ts.net"]);
     expect(changed).toMatchObject({ services: undefined });
     expect(watcher?.current).toBe(changed);
+  });
+
+  it("stays on a bus whose messages are larger than any answer may be", async () => {
+    let { status } = tailnetState();
+    let connections = 0;
+    const { promise: opened, resolve: open } = Promise.withResolvers<ServerResponse>();
+    const server = createHttpServer((request, response) => {
+      if (request.url?.startsWith("/localapi/v0/status")) response.end(JSON.stringify(status));
+      else if (request.url?.startsWith("/localapi/v0/watch-ipn-bus")) {
+        connections += 1;
+        response.flushHeaders();
+        open(response);
+      } else response.writeHead(404).end();
+    });
+    const socket = join(dir, "netmap.sock");
+    server.listen(socket);
+    await once(server, "listening");
+    try {
+      const { next } = watch({ socket });
+      await next();
+      const bus = await opened;
+      ({ status } = tailnetState({ nodes: [{ name: "first", addresses: ["127.0.0.2"] }] }));
+      // Older clients send the whole netmap: 10,000 peers of it.
+      bus.write(`{"NetMap":"${"x".repeat(16 * 1024 * 1024)}"}\n`);
+      expect(names(await next())).toEqual(["first.tail0ffee.ts.net"]);
+      ({ status } = tailnetState({ nodes: [{ name: "second", addresses: ["127.0.0.2"] }] }));
+      bus.write("{}\n");
+      expect(names(await next())).toEqual(["second.tail0ffee.ts.net"]);
+      expect(connections).toBe(1);
+    } finally {
+      server.close();
+      server.closeAllConnections();
+    }
   });
 
   it("reports differences only", async () => {

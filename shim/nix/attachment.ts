@@ -1,0 +1,61 @@
+/** Where the guard learns which Nix cache is attached, and on what terms: the published file, which the daemon may still have to write. */
+import { setTimeout as pause } from "node:timers/promises";
+import type { AttachedNixCache } from "../../contract/nix/injection.ts";
+import type { Paths } from "../../contract/paths.ts";
+import type { Profile } from "../../contract/profile.ts";
+import { readClock } from "../../daemon/api/client/clock.ts";
+import { DaemonClient } from "../../daemon/api/client/connection.ts";
+import { readPublished } from "../../daemon/api/client/published.ts";
+import { type NoAttachment, noAttachment, type Patience, statusOf, withoutDaemon } from "../attachment.ts";
+
+export type NixStanding = { readonly state: "attached"; readonly cache: AttachedNixCache; readonly localProof: boolean } | NoAttachment;
+
+export interface NixAttachmentSource {
+  /** @param withinMs how long the answer may take altogether; unbounded but for the guard's own waits where undefined */
+  current(profile: Profile, withinMs: number | undefined): Promise<NixStanding>;
+}
+
+export function nixAttachmentSource(paths: Paths, patience: Patience): NixAttachmentSource {
+  const ask = async (profile: Profile): Promise<NixStanding> => {
+    try {
+      const status = await statusOf(paths, new DaemonClient(paths), "nix", profile.name, patience);
+      // The daemon publishes before it tells: what the file lacks, the guard may not use either.
+      return published(paths, profile.name) ?? withReason(noAttachment(status, "nix"), status.nix.state === "attached");
+    } catch (error) {
+      return withoutDaemon(error, patience, paths, "ATTIC_SERVER");
+    }
+  };
+  return {
+    async current(profile, withinMs) {
+      const live = published(paths, profile.name);
+      if (live !== undefined) return live;
+      if (withinMs === undefined) return ask(profile);
+      const waited = new AbortController();
+      const late = pause(withinMs, undefined, { signal: waited.signal }).then(
+        (): NixStanding => ({ ...silence, reason: `nothing was attached within ${withinMs / 1000} s` }),
+        // Cancelled: the answer came first.
+        () => silence,
+      );
+      try {
+        return await Promise.race([ask(profile), late]);
+      } finally {
+        waited.abort();
+      }
+    },
+  };
+}
+
+const silence: NoAttachment = { state: "unattached", reason: "nothing is attached", since: undefined, tried: [], next: undefined };
+
+function withReason(standing: NoAttachment, attached: boolean): NoAttachment {
+  if (!attached) return standing;
+  return { ...standing, reason: "the daemon has published no public key for the cache that it found", next: "flywheel status" };
+}
+
+function published(paths: Paths, profile: string): NixStanding | undefined {
+  const reading = readPublished(paths, profile, "nix", readClock());
+  if (reading.state !== "live") return undefined;
+  const { endpoint, nix, state } = reading.published;
+  if (endpoint === undefined || nix === undefined) return undefined;
+  return { state: "attached", cache: { endpoint, ...nix }, localProof: state === "local-proof" };
+}
