@@ -19,8 +19,8 @@ export async function askNix(env: Environment): Promise<NixLists | undefined> {
   for (const spelling of spellings) {
     try {
       const { stdout } = await promisify(execFile)("nix", ["--extra-experimental-features", "nix-command", ...spelling], {
-        // PATH without shims, whichever tool asks; the program is looked for on it.
-        env: { ...env, PATH: findRealTool("bazel", env).path },
+        // The program is looked for on this PATH, which has no shims.
+        env: { ...env, PATH: findRealTool("nix", env).path },
         timeout: 5_000,
         maxBuffer: 4 * 1_048_576,
       });

@@ -17,6 +17,7 @@ import type { Candidate, Rejection } from "../contract/candidate.ts";
 import type { NixHonour } from "../contract/nix/trust.ts";
 import type { Profile } from "../contract/profile.ts";
 import type { Clock } from "../contract/published.ts";
+import { printable } from "../contract/text.ts";
 import type { TrustStore } from "../contract/trust.ts";
 import type { Attacher, Standing } from "./attachment/attacher.ts";
 import { tailnetTrust } from "./discovery/trust.ts";
@@ -33,9 +34,9 @@ export interface StatusInput {
   readonly now: Clock;
   readonly daemon: DaemonReport;
   readonly escapes: EscapesReport;
-  /** By which path packets reach the candidate's node; null where nobody knows. */
   /** What this machine's Nix said last about a candidate; undefined where it was not asked. */
   readonly nixHonour: (candidate: Candidate) => NixHonour | undefined;
+  /** By which path packets reach the candidate's node; null where nobody knows. */
   readonly pathTo: (candidate: Candidate) => PathReport | null;
   /** Of this profile. */
   readonly running: readonly RunningCommand[];
@@ -90,11 +91,15 @@ function nixReport(nix: Attachment, input: StatusInput): NixReport {
       storeDir: storeDir ?? null,
     };
   }
-  // Of what a cache that passed up to there was turned down for: the others never came as far as this machine's Nix.
+  // Only what a candidate failed for: another may have been turned down before this machine's Nix was asked.
   const ignored = input.nix.tracks
-    .filter(({ outcome }) => outcome?.ok === false && outcome.rung === "authority")
-    .map(({ candidate }) => input.nixHonour(candidate))
-    .find((honour) => honour?.ok === false)?.ignored;
+    .map(({ candidate, outcome }) => {
+      const honour = input.nixHonour(candidate);
+      return honour?.ok === false && outcome?.ok === false && outcome.reason === printable(honour.ignored.reason, 400)
+        ? honour.ignored
+        : undefined;
+    })
+    .find((each) => each !== undefined);
   const base = { ...report, publicKey: configured ?? null, trusted: ignored === undefined ? null : false, storeDir: null };
   return ignored?.advice === undefined ? base : { ...base, advice: ignored.advice };
 }

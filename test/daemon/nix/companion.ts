@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { execa } from "execa";
 import type { StatusReport } from "../../../contract/api.ts";
 import { type PublishedResult, parsePublished } from "../../../contract/published.ts";
+import { built } from "../../fixtures/stage.ts";
 import { client, type NixMachine, type Ran } from "./machine.ts";
 
 const root = join(import.meta.dirname, "../../..");
@@ -14,6 +15,8 @@ const node = [process.execPath, "--disable-warning=ExperimentalWarning"] as cons
 
 export interface Companion {
   flywheel(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ran>;
+  /** Runs one of Nix's programs through the built shim, guarded everywhere. */
+  shim(name: string, args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ran>;
   /** The first status that fits, as the daemon pushes them. */
   until(what: string, fits: (status: StatusReport) => boolean): Promise<StatusReport>;
   /** `flywheel up`: everything is looked for and proved again. */
@@ -65,6 +68,24 @@ export async function startCompanion(machine: NixMachine, options: { readonly ca
   };
   return {
     flywheel,
+    shim: async (name, args, more = {}) => {
+      const run = await execa(join(built.shim, name), args, {
+        ...as,
+        env: {
+          ...env,
+          PATH: `${built.shim}:${env.PATH}`,
+          GF_GUARD_SCOPE: "all",
+          NIX_CONFIG: "substitute = true\nexperimental-features = nix-command",
+          ...more,
+        },
+        extendEnv: false,
+        stdin: "ignore",
+        reject: false,
+        timeout: 60_000,
+      });
+      if (run.exitCode === undefined) throw new Error(`${name} ${args.join(" ")} did not exit by itself: ${run.shortMessage}`);
+      return { exitCode: run.exitCode, stdout: run.stdout, stderr: run.stderr };
+    },
     up: async () => {
       const run = await flywheel(["up", "--json"]);
       return JSON.parse(run.stdout) as StatusReport;
