@@ -9,6 +9,7 @@ import { manifestName } from "../contract/manifest.ts";
 import type { Channel } from "../contract/nix/command-line.ts";
 import { isNixName } from "../contract/nix/commands.ts";
 import type { AttachedNixCache, NixSetting } from "../contract/nix/injection.ts";
+import { exportedVariable } from "../contract/parity.ts";
 import type { Profile } from "../contract/profile.ts";
 import { printable } from "../contract/text.ts";
 import type { AttachmentSource, Standing } from "./attachment.ts";
@@ -159,7 +160,9 @@ type Named =
   | { readonly kind: "fault"; readonly reason: string; readonly next: string };
 
 function operatorEndpoint(env: Environment, file: EnvFile, profile: Profile): Named | undefined {
-  const { cache } = fleetEnvironment(env);
+  const inherited = fleetEnvironment(env).cache;
+  // What our own shell hook exported is no word of the operator's: the attachment may have moved since.
+  const cache = inherited === env[exportedVariable] ? undefined : inherited;
   if (cache === undefined && file.state === "invalid") {
     return { kind: "fault", reason: `${file.path}: ${file.message}`, next: "mend or remove that file" };
   }

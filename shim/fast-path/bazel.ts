@@ -11,6 +11,7 @@ import {
   unaryStartupOptions,
 } from "../../contract/bazel/commands.ts";
 import { silentEventFlags } from "../../contract/bazel/injection.ts";
+import { exportedVariable } from "../../contract/parity.ts";
 import {
   anyOf,
   digit,
@@ -175,8 +176,9 @@ local-proof:shared-cache-backed:false:true | local-proof:shared-cache-backed:fal
 esac
 case \${GF_FLYWHEEL_PROFILE_STATE-} in '' | "$_gf_is") ;; *) _gf_slow "$@" ;; esac
 _gf_valid "$_gf_endpoint" || _gf_slow "$@"
+# What a shell hook of ours exported is as good as unset.
 case \${BAZEL_REMOTE_CACHE-} in
-'' | "$_gf_endpoint") ;;
+'' | "$_gf_endpoint" | "\${${exportedVariable}-}") ;;
 *${not(urlCharacters)}*) _gf_slow "$@" ;;
 *)
   case $_gf_aliases in

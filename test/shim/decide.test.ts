@@ -269,6 +269,19 @@ describe("the operator's word in the environment", () => {
     });
   });
 
+  it("is not what a shell hook exported: that follows the attachment", async () => {
+    const exported = { BAZEL_REMOTE_CACHE: "grpc://gone:1", GF_SHELL_ATTACHED: "grpc://gone:1" };
+    const { decision, proved } = await decided({ env: exported });
+    expect([decision.kind, proved]).toEqual(["inject", []]);
+    expect(decision).not.toHaveProperty("notice");
+    expect((await decided({ env: exported, standing: unattached })).decision).toMatchObject({
+      kind: "refuse",
+      reason: expect.stringMatching(/^no shared cache is attached/),
+    });
+    const other = { ...exported, GF_SHELL_ATTACHED: "grpc://before:1" };
+    expect((await decided({ env: other })).proved).toEqual(["grpc://gone:1"]);
+  });
+
   it("is refused where it fails and nothing is", async () => {
     const { decision } = await decided({ env: { BAZEL_REMOTE_CACHE: "grpc://mine:1" }, proof: failed, standing: unattached });
     expect(decision).toMatchObject({

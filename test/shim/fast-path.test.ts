@@ -165,9 +165,21 @@ describe.each(shells)("under $name", ({ command: shell }) => {
     expect(asked()).toBe(true);
   });
 
+  it.each(["", "*", "grpc://elsewhere:*", "grpc://elsewhere:12"])(
+    "leaves an endpoint that is not the exported %j to it too",
+    async (exported) => {
+      house.publish();
+      const env = { BAZEL_REMOTE_CACHE: "grpc://elsewhere:1", GF_SHELL_ATTACHED: exported };
+      expect((await house.run(["build", "//x"], { shell, env })).code).toBe(78);
+      expect(asked()).toBe(true);
+    },
+  );
+
   it.each([
     [{ BAZEL_REMOTE_CACHE: "grpc://100.64.0.5:9092" }, "false"],
     [{ BAZEL_REMOTE_CACHE: "grpc://cache.example.ts.net:9092", GF_FLYWHEEL_PROFILE_STATE: "shared-cache-backed" }, "false"],
+    [{ BAZEL_REMOTE_CACHE: "grpc://gone:1", GF_SHELL_ATTACHED: "grpc://gone:1" }, "false"],
+    [{ BAZEL_REMOTE_CACHE: "a*c", GF_SHELL_ATTACHED: "a*c" }, "false"],
     [{ GF_BAZEL_REMOTE_UPLOAD: "true" }, "true"],
     [{ GF_BAZEL_REMOTE_UPLOAD: "true", GF_BAZEL_CACHE_ROLE: "read-only" }, "false"],
   ])("agrees with %j", async (env, upload) => {
