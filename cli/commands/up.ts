@@ -1,6 +1,7 @@
 import type { StatusReport } from "../../contract/api.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
+import type { Paths } from "../../contract/paths.ts";
 import { printable } from "../../contract/text.ts";
 import { version } from "../../contract/version.ts";
 import { duration } from "../../contract/words.ts";
@@ -30,13 +31,14 @@ export default defineCommand({
     const seconds = wholeNumber("--timeout", timeout, { least: 1, most: 300 }) ?? 15;
     const started = performance.now();
     const progress = startProgress(output);
+    const deadline = started + seconds * 1000;
     let report: StatusReport;
     try {
-      const daemon = await runningDaemon(paths);
-      // One that ran already knows the configuration as it was when it started.
-      await daemon.reload();
-      const first = await daemon.up(profile);
-      report = first.bazel.unsettled ? await settled(daemon, profile, first, started + seconds * 1000) : first;
+      report = await attach(paths, profile, deadline).catch((error: unknown) => {
+        // The one that answered was just ending: the next try starts another.
+        if (error instanceof FlywheelError && error.code === "daemon-unreachable") return attach(paths, profile, deadline);
+        throw error;
+      });
     } finally {
       progress.stop();
     }
@@ -55,6 +57,15 @@ export default defineCommand({
     return exitOf(report);
   },
 });
+
+/** Has a daemon attach, started where there is none. */
+async function attach(paths: Paths, profile: string, deadline: number): Promise<StatusReport> {
+  const daemon = await runningDaemon(paths);
+  // One that ran already knows the configuration as it was when it started.
+  await daemon.reload();
+  const first = await daemon.up(profile);
+  return first.bazel.unsettled ? settled(daemon, profile, first, deadline) : first;
+}
 
 /** The first status that is not still coming, or the last one before the deadline. */
 async function settled(daemon: DaemonClient, profile: string, first: StatusReport, deadline: number): Promise<StatusReport> {

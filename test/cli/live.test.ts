@@ -167,6 +167,13 @@ test("a daemon that is stopped is not called absent, and the way past it is name
   }
 });
 
+test("up beside down ends attached or unattached, never by finding nobody", { timeout: 60_000 }, async () => {
+  for (let round = 0; round < 4; round += 1) {
+    const [first, , second] = await Promise.all([stage.flywheel(["up"]), stage.flywheel(["down"]), stage.flywheel(["up"])]);
+    for (const { exitCode, stderr } of [first, second]) expect([exitCode === 0 || exitCode === 3, stderr]).toEqual([true, ""]);
+  }
+});
+
 test("down stops it, and is fine where none runs", async () => {
   await stage.down();
   expect(await stage.flywheel(["down"])).toEqual({ exitCode: 0, stdout: "no daemon was running", stderr: "" });
