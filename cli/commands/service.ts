@@ -1,4 +1,4 @@
-import { lstatSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { basename } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Environment } from "../../contract/environment.ts";
@@ -10,10 +10,12 @@ import { describeHello } from "../../daemon/api/client/skew.ts";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
 import { confirmed } from "../output/ask.ts";
-import { applyEdit, diff, type Edit, planEdit } from "../rc/file.ts";
+import { applyEdit, diff, type Edit } from "../rc/file.ts";
+import { inspect, type Unit } from "../service/inspect.ts";
 import { carried, installation } from "../service/install.ts";
-import { done, type Manager, managerOf, type Step, tried } from "../service/manager.ts";
-import { judge, type UnitState } from "../service/mark.ts";
+import { asked, done, type Manager, managerOf, type Step, tried } from "../service/manager.ts";
+import type { UnitState } from "../service/mark.ts";
+import { typed } from "../shell/quote.ts";
 
 export default defineCommand({
   name: "service",
@@ -48,42 +50,26 @@ export default defineCommand({
   },
 });
 
-interface Unit {
-  readonly file: string;
-  readonly state: UnitState;
-  /** What writes it, and what removes it. */
-  readonly write: Edit;
-  readonly remove: Edit;
-}
-
 interface Consent {
   readonly dryRun: boolean;
   readonly yes: boolean;
 }
 
-function inspect(file: string, text: string): Unit {
-  const wanted = Buffer.from(text, "utf8").toString("latin1");
-  // A link to elsewhere is a package manager's own (Home Manager's, say), whatever it says.
-  const link = lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() === true;
-  const write = planEdit(file, () => wanted);
-  const state = link ? "foreign" : judge(utf8(write.before), text);
-  return { file, state, write, remove: { ...write, after: undefined } };
-}
-
-function utf8(latin1: string | undefined): string | undefined {
-  return latin1 === undefined ? undefined : Buffer.from(latin1, "latin1").toString("utf8");
-}
-
 /** @throws FlywheelError `config-invalid` where a file is not install's to change */
 function requireOwn(units: readonly Unit[]): void {
   for (const { file, state } of units) {
-    if (state !== "edited" && state !== "foreign") continue;
+    if (!isOthers(state)) continue;
     const why =
       state === "edited" ? "was edited since `flywheel service install` wrote it" : "was not written by `flywheel service install`";
     throw new FlywheelError("config-invalid", `${file} ${why}`, {
       next: `move it away, and repeat this${dropIn(file)}`,
     });
   }
+}
+
+/** Whether a file is not install's to change. */
+function isOthers(state: UnitState): boolean {
+  return state === "edited" || state === "foreign";
 }
 
 /** How systemd takes settings of one's own beside a unit. */
@@ -100,9 +86,11 @@ async function install(context: Context, manager: Manager, units: readonly Unit[
     output.notice(`the service holds on to ${variables.join(", ")} of this shell: a flywheel without that looks elsewhere`);
   }
   const speaks = (await tried(manager.answers, env)) !== undefined;
-  if (edits.length === 0 && (await runs(manager, env))) return report(context, manager, { edits, changed: true, speaks, dryRun: false });
+  const left = speaks ? [] : manager.start;
+  if (edits.length === 0 && (await runs(manager, env)))
+    return report(context, manager, { edits, changed: true, steps: left, dryRun: false });
   if (!(await agreed(context, edits, manager.start, consent)))
-    return report(context, manager, { edits, changed: false, speaks, dryRun: consent.dryRun });
+    return report(context, manager, { edits, changed: false, steps: [], dryRun: consent.dryRun });
   for (const edit of edits) await applyEdit(edit);
   if (speaks) {
     await endRunning(context);
@@ -111,7 +99,7 @@ async function install(context: Context, manager: Manager, units: readonly Unit[
     for (const step of manager.start) await done(step, env);
     await prove(context, manager);
   }
-  return report(context, manager, { edits, changed: true, speaks, dryRun: false });
+  return report(context, manager, { edits, changed: true, steps: left, dryRun: false });
 }
 
 async function uninstall(context: Context, manager: Manager, units: readonly Unit[], consent: Consent): Promise<number> {
@@ -122,12 +110,18 @@ async function uninstall(context: Context, manager: Manager, units: readonly Uni
   const speaks = (await tried(manager.answers, env)) !== undefined;
   const steps = edits.length === 0 ? [] : [...manager.stop, ...manager.forget];
   if (!(await agreed(context, edits, steps, consent)))
-    return report(context, manager, { edits, changed: false, speaks, dryRun: consent.dryRun });
+    return report(context, manager, { edits, changed: false, steps: [], dryRun: consent.dryRun });
   // What is not loaded cannot be stopped: no reason to keep its file.
-  if (speaks) for (const step of manager.stop) await tried(step, env);
+  if (speaks) {
+    for (const step of manager.stop) await tried(step, env);
+  } else if (edits.length > 0) {
+    // A manager that does not answer cannot disable it, and would find a link to nothing later.
+    for (const link of manager.left.links) rmSync(link, { force: true });
+  }
   for (const edit of edits) await applyEdit(edit);
   if (speaks) for (const step of manager.forget) await done(step, env);
-  return report(context, manager, { edits, changed: true, speaks, dryRun: false });
+  const left = speaks || edits.length === 0 ? [] : manager.left.steps;
+  return report(context, manager, { edits, changed: true, steps: left, dryRun: false });
 }
 
 /** Shows what is about to be written and run, and asks. Where there is nothing to write, nothing is asked. */
@@ -180,15 +174,14 @@ async function prove({ paths, output }: Context, manager: Manager): Promise<void
 interface Outcome {
   readonly edits: readonly Edit[];
   readonly changed: boolean;
-  /** Whether the manager could be spoken to. */
-  readonly speaks: boolean;
+  /** What is left for a person to type, where the manager did not answer. */
+  readonly steps: readonly Step[];
   readonly dryRun: boolean;
 }
 
-function report({ output }: Context, manager: Manager, { edits, changed, speaks, dryRun }: Outcome): number {
+function report({ output }: Context, manager: Manager, { edits, changed, steps, dryRun }: Outcome): number {
   const removing = edits.some((edit) => edit.after === undefined);
-  const steps = removing ? [...manager.stop, ...manager.forget] : manager.start;
-  const next = changed && !speaks ? steps.map((step) => step.join(" ")) : [];
+  const next = steps.map((step) => step.join(" "));
   if (output.format === "json") {
     output.json({
       schema: 1,
@@ -210,19 +203,31 @@ function report({ output }: Context, manager: Manager, { edits, changed, speaks,
 }
 
 async function status({ env, output }: Context, manager: Manager, units: readonly Unit[]): Promise<number> {
-  const shown = await tried(manager.show, env);
+  const { stdout: shown, words } = await asked(manager.show, env);
+  const speaks = shown !== undefined || (await tried(manager.answers, env)) !== undefined;
   const loaded = shown === undefined || manager.name === "launchd" ? [] : properties(shown);
   const good = units.every(({ state }) => state === "current") && (await runs(manager, env));
-  const next = good ? null : units.some(({ state }) => state === "edited" || state === "foreign") ? null : "flywheel service install";
+  const error = shown === undefined ? words : null;
+  const next = good ? null : nextOf(manager, units, speaks);
   if (output.format === "json") {
-    output.json({ schema: 1, manager: manager.name, ok: good, files: units.map(({ file, state }) => ({ file, state })), loaded, next });
+    const files = units.map(({ file, state }) => ({ file, state }));
+    output.json({ schema: 1, manager: manager.name, ok: good, files, loaded, error, next });
     return good ? Exit.ok : Exit.failed;
   }
   output.line(table(units.map(({ file, state }) => [file, stateWords[state]])));
   for (const { Id, UnitFileState, ActiveState } of loaded) output.line(`  ${Id}: ${UnitFileState || "not known"}, ${ActiveState}`);
-  if (shown === undefined) output.line(`  ${manager.name} does not answer here, or knows no such service`);
+  if (error !== null) {
+    output.line(`  ${manager.name} ${speaks ? "knows no such service" : "does not answer here"}${error === "" ? "" : `: ${error}`}`);
+  }
   if (next !== null) output.line(`  next   ${next}`);
   return good ? Exit.ok : Exit.failed;
+}
+
+/** What mends a service that does not stand ready. Without a manager no install can: the daemon needs none. */
+function nextOf(manager: Manager, units: readonly Unit[], speaks: boolean): string {
+  const others = units.filter(({ state }) => isOthers(state)).map(({ file }) => file);
+  if (others.length > 0) return `move ${others.map(typed).join(" and ")} away, then flywheel service install`;
+  return speaks ? "flywheel service install" : `flywheel up, which starts the daemon without ${manager.name}`;
 }
 
 const stateWords: Record<UnitState, string> = {

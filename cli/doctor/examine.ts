@@ -12,6 +12,7 @@ import { type Facts, known } from "./facts.ts";
 import { checkLadders, checkRejections, laddersOf } from "./ladders.ts";
 import { checkFlake } from "./nix.ts";
 import { type Check, type DoctorReport, doctorSchema } from "./report.ts";
+import { checkService } from "./service.ts";
 import { checkShim } from "./shim.ts";
 import { checkWorkspace } from "./workspace.ts";
 
@@ -24,6 +25,7 @@ export function examine(facts: Facts, policy: "asked" | "where-missing", proved:
   const ladders = status === undefined ? [] : laddersOf(status);
   const checks = [
     ...checkDaemon(facts),
+    ...checkService(facts),
     ...checkVersions(facts),
     ...checkDirectories(facts),
     ...checkConfiguration(facts),

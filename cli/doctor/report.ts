@@ -11,6 +11,7 @@ export const doctorSchema = 1;
 /** In the order in which they are shown. */
 export const groups = [
   "daemon",
+  "service",
   "versions",
   "directories",
   "configuration",

@@ -22,6 +22,8 @@ export interface Manager {
   /** Before the files are removed, and after. */
   readonly stop: readonly Step[];
   readonly forget: readonly Step[];
+  /** What enabling made beside the files, and what a person types: where the files were removed and no manager answered. */
+  readonly left: { readonly links: readonly string[]; readonly steps: readonly Step[] };
   /** What it has to say about the service, for status. */
   readonly show: Step;
 }
@@ -63,6 +65,10 @@ function systemd(directory: string, installation: Installation): Manager {
     start: [systemctl("daemon-reload"), systemctl("enable", socket), systemctl("stop", service), systemctl("restart", socket)],
     stop: [systemctl("disable", "--now", socket), systemctl("stop", service)],
     forget: [systemctl("daemon-reload")],
+    left: {
+      links: [`${directory}/sockets.target.wants/${socket}`],
+      steps: [systemctl("stop", socket, service), systemctl("daemon-reload")],
+    },
     show: systemctl("show", "--property=Id,UnitFileState,ActiveState", socket, service),
   };
 }
@@ -76,8 +82,14 @@ function launchd(file: string, uid: number, installation: Installation): Manager
     start: [["launchctl", "bootstrap", domain, file]],
     stop: [["launchctl", "bootout", `${domain}/${label}`]],
     forget: [],
+    left: { links: [], steps: [["launchctl", "bootout", `${domain}/${label}`]] },
     show: ["launchctl", "print", `${domain}/${label}`],
   };
+}
+
+/** @returns what it printed, undefined where it failed; and the tool's own words about that */
+export async function asked(step: Step, env: Environment): Promise<{ readonly stdout: string | undefined; readonly words: string }> {
+  return execute(step, env);
 }
 
 /** @returns what it printed; undefined where it failed */

@@ -1,8 +1,9 @@
 /** `flywheel service` where no manager answers, and the text that it writes for each of them. */
-import { existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Check, DoctorReport } from "../../cli/doctor/report.ts";
 import { type Installation, installation } from "../../cli/service/install.ts";
 import { agent, label } from "../../cli/service/launchd.ts";
 import { managerOf } from "../../cli/service/manager.ts";
@@ -33,12 +34,21 @@ test.runIf(process.platform === "linux")(
     expect(readFileSync(unit("gloriousflywheel.service"), "utf8")).toContain(`\nEnvironment=GF_STATE_DIR=${home.state}\n`);
     expect(statSync(unit("gloriousflywheel.service")).mode & 0o111).toBe(0);
     expect((await service(["install", "--yes"])).stdout).toBe("nothing to change\n");
-    expect(await service(["status"])).toMatchObject({ exitCode: 1, stdout: expect.stringContaining("systemd does not answer here") });
+    const status = await service(["status"]);
+    expect(status).toMatchObject({
+      exitCode: 1,
+      stdout: expect.stringMatching(/systemd does not answer here: \S.*\n {2}next {3}flywheel up/),
+    });
+    mkdirSync(unit("sockets.target.wants"));
+    symlinkSync(unit("gloriousflywheel.socket"), unit("sockets.target.wants/gloriousflywheel.socket"));
     const removed = await service(["uninstall", "--yes"]);
     expect(removed.exitCode, removed.stderr).toBe(0);
     expect(existsSync(unit("gloriousflywheel.socket"))).toBe(false);
     expect(existsSync(unit("gloriousflywheel.service"))).toBe(false);
-    expect(await service(["uninstall", "--yes"])).toMatchObject({ exitCode: 0, stdout: "nothing to change\n" });
+    expect(readdirSync(unit("sockets.target.wants"))).toEqual([]);
+    expect(removed.stderr).toMatch(/type yourself:\n {2}systemctl --user stop .*\n {2}systemctl --user daemon-reload\n$/);
+    expect(await service(["uninstall", "--yes"])).toEqual({ exitCode: 0, stdout: "nothing to change\n", stderr: "" });
+    expect(JSON.parse((await service(["uninstall", "--yes", "--json"])).stdout)).toMatchObject({ changed: false, files: [], next: [] });
   },
 );
 
@@ -63,7 +73,9 @@ test.runIf(process.platform === "linux")("what somebody else wrote, edited or li
     expect(await service([action, "--yes"])).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(`${file} was not written by`) });
   }
   expect(readFileSync(file, "utf8")).toBe("[Service]\nExecStart=/bin/true\n");
-  expect((await service(["status"])).stdout).toContain("not written by flywheel service install");
+  const status = await service(["status"]);
+  expect(status.stdout).toContain("not written by flywheel service install");
+  expect(status.stdout).toContain(`next   move ${file} away, then flywheel service install\n`);
   home.remove();
   home = makeHome();
   await service(["install", "--yes"]);
@@ -86,6 +98,25 @@ test.runIf(process.platform === "linux")("directories that no unit can hold are 
   const long = await service(["install", "--yes"], { GF_RUNTIME_DIR: `/tmp/${"x".repeat(100)}` });
   expect(long).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("the path is too long (103 bytes)") });
   expect(existsSync(unit(""))).toBe(false);
+});
+
+test.runIf(process.platform === "linux")("doctor: absent, as installed, another flywheel's, edited, and its program gone", async () => {
+  const checks = async (env: Readonly<Record<string, string>> = {}): Promise<readonly Check[]> => {
+    const report: DoctorReport = JSON.parse((await home.flywheel(["doctor", "--json"], { env: { ...alone, ...env } })).stdout);
+    return report.checks.filter(({ group }) => group === "service");
+  };
+  expect(await checks()).toMatchObject([{ state: "ok", what: expect.stringContaining("not installed") }]);
+  await service(["install", "--yes"]);
+  expect(await checks()).toMatchObject([{ state: "ok", what: "installed, as this flywheel writes it" }]);
+  expect(await checks({ GF_STATE_DIR: `${home.dir}/other` })).toMatchObject([
+    { state: "warn", what: expect.stringContaining("another flywheel"), next: "flywheel service install" },
+  ]);
+  const file = unit("gloriousflywheel.service");
+  writeFileSync(file, readFileSync(file, "utf8").replace(/^ExecStart=\S+/m, 'ExecStart="/not there/node"'));
+  expect(await checks()).toMatchObject([
+    { state: "fail", id: "service-program", what: expect.stringContaining("/not there/node") },
+    { state: "warn", what: expect.stringContaining("was edited since") },
+  ]);
 });
 
 const example: Installation = {
