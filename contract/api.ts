@@ -35,6 +35,8 @@ export interface AttachmentReport {
   readonly health: Health;
   /** Why not attached; null while attached. */
   readonly reason: string | null;
+  /** What the reason speaks of, where that is one of `candidates` (its endpoint) or of `rejections` (its subject). */
+  readonly about?: string;
   readonly rung: Rung | null;
   readonly next: string | null;
   /** A first answer is still coming. */

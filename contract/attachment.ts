@@ -10,6 +10,8 @@ export interface Unattached {
   readonly state: "unattached";
   readonly kind: Tool;
   readonly reason: string;
+  /** What the reason speaks of: the endpoint that failed, or the subject of what was turned down. */
+  readonly about?: string;
   readonly rung?: Rung;
   readonly next?: string;
   readonly unsettled: boolean;

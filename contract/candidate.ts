@@ -33,6 +33,8 @@ export interface Rejection {
   /** What was turned down, printable: a node or service name, an endpoint, a file. */
   readonly subject: string;
   readonly reason: string;
+  /** The reason says by itself what was turned down. */
+  readonly namesItself?: true;
   /** What would change that, where the user can: a command or a sentence. */
   readonly next?: string;
 }

@@ -20,6 +20,7 @@ import type { Clock } from "../contract/published.ts";
 import { printable } from "../contract/text.ts";
 import type { TrustStore } from "../contract/trust.ts";
 import type { Attacher, Standing } from "./attachment/attacher.ts";
+import { nextOf } from "./attachment/unattached.ts";
 import { tailnetTrust } from "./discovery/trust.ts";
 import type { RunningCommand } from "./running/running.ts";
 import type { Tailnet } from "./tailnet/tailnet.ts";
@@ -63,7 +64,7 @@ export function buildStatus(input: StatusInput): StatusReport {
     },
     nix: nixReport(nix, input),
     tailnet: tailnetReport(profile, input.tailnet, input.trust),
-    candidates: [...input.bazel.standings, ...input.nix.standings].map(candidateReport),
+    candidates: [...input.bazel.standings, ...input.nix.standings].map((standing) => candidateReport(standing, input.tailnet)),
     rejections: [...input.bazel.rejections, ...input.nix.rejections].map(rejectionReport),
     daemon: input.daemon,
     escapes: input.escapes,
@@ -122,6 +123,7 @@ function attachmentReport(attachment: Attachment, attacher: Attacher, { now, pat
       latencyMs: null,
       health: attachment.unsettled ? "unknown" : "down",
       reason: attachment.reason,
+      ...(attachment.about === undefined ? {} : { about: attachment.about }),
       rung: attachment.rung ?? null,
       next: attachment.next ?? null,
       unsettled: attachment.unsettled,
@@ -144,7 +146,7 @@ function attachmentReport(attachment: Attachment, attacher: Attacher, { now, pat
   };
 }
 
-function candidateReport({ track, role, why }: Standing): CandidateReport {
+function candidateReport({ track, role, why }: Standing, tailnet: Tailnet): CandidateReport {
   const { candidate, outcome } = track;
   const failed = outcome?.ok === false ? outcome : undefined;
   return {
@@ -155,7 +157,7 @@ function candidateReport({ track, role, why }: Standing): CandidateReport {
     health: track.health,
     rung: failed?.rung ?? null,
     reason: failed?.reason ?? null,
-    next: failed?.next ?? null,
+    next: failed === undefined ? null : nextOf(candidate, failed, tailnet.state === "known"),
     latencyMs: track.latencyMs === undefined ? null : tenths(track.latencyMs),
     attached: role === "attached",
     standby: role === "standby",

@@ -1,12 +1,13 @@
 /** One kind of one profile: proves its candidates and holds the attachment. */
 import type { Attachment, Health, Unattached } from "../../contract/attachment.ts";
-import { type CacheFacts, type Candidate, type ProbeResult, type Rejection, type Rung, rungs } from "../../contract/candidate.ts";
+import type { CacheFacts, Candidate, ProbeResult, Rejection } from "../../contract/candidate.ts";
 import type { Tool } from "../../contract/endpoint.ts";
 import { type Clock, lease } from "../../contract/published.ts";
 import { span } from "../../contract/words.ts";
 import { type Contender, challengerOf, choose, outranks, standbyOf } from "./choose.ts";
 import { type Constancy, nextConstancy, nextHealth, noHistory, recoveryOf, smoothed } from "./health.ts";
 import { sideBySide } from "./side-by-side.ts";
+import { whyUnattached } from "./unattached.ts";
 import { whyNot } from "./why.ts";
 
 /** Probes of one kind that run at once. */
@@ -54,17 +55,9 @@ export interface AttacherOptions {
   readonly onChange: () => void;
   /** What to say where no source named anything: the profile knows what was looked for. */
   readonly nothingNamed: () => { readonly reason: string; readonly next: string };
+  /** Whether a Tailscale client tells of a tailnet: advice depends on it. */
+  readonly tailnetKnown: () => boolean;
 }
-
-/** What to do about a failed rung, where the probe has nothing better to say. */
-const advice: Readonly<Record<Rung, string>> = {
-  resolve: "check the name, and that MagicDNS answers: tailscale status",
-  route: "check that this machine is on the tailnet: tailscale status",
-  connect: "see that the cache runs, and that the tailnet's policy lets this machine reach it",
-  handshake: "see what really listens there",
-  capabilities: "see that a cache of this kind listens there",
-  authority: "ask whoever runs the cache for read access",
-};
 
 export class Attacher {
   readonly kind: Tool;
@@ -367,20 +360,9 @@ export class Attacher {
     if (this.#held !== undefined) return { ...base, ...this.#held, unsettled: false };
     if (this.#failingOver) return { ...base, reason: "the attached cache failed, and the others are being asked", unsettled: true };
     if (!this.#settled) return { ...base, reason: "the first round of probes is still running", unsettled: true };
-    const failed = this.tracks.filter((track) => track.outcome?.ok === false).toSorted(moreTelling);
-    const first = failed[0]?.outcome;
-    if (first?.ok === false) {
-      const more = failed.length > 1 ? `; ${failed.length - 1} more failed too` : "";
-      return { ...base, reason: `${first.reason}${more}`, rung: first.rung, next: first.next ?? advice[first.rung], unsettled: false };
-    }
-    const rejected = this.#rejections[0];
-    if (rejected !== undefined) {
-      const next = rejected.next === undefined ? {} : { next: rejected.next };
-      // Many a reason names its subject by itself.
-      const subject = rejected.reason.includes(rejected.subject) ? "" : `${rejected.subject}: `;
-      return { ...base, reason: `no candidate: ${subject}${rejected.reason}`, ...next, unsettled: false };
-    }
-    return { ...base, ...this.#options.nothingNamed(), unsettled: false };
+    const { nothingNamed, tailnetKnown } = this.#options;
+    const why = whyUnattached({ tried: this.tracks, rejections: this.#rejections, tailnetKnown: tailnetKnown(), nothingNamed });
+    return { ...base, ...why, unsettled: false };
   }
 }
 
@@ -392,12 +374,6 @@ function isWithinLease(age: number): boolean {
 function untried(candidate: Candidate): Track {
   const nothing = { latencyMs: undefined, outcome: undefined, proof: undefined, since: undefined };
   return { candidate, health: "unknown", constancy: noHistory, ...nothing };
-}
-
-/** Of two failures: that of the endpoint which was proved last, then that which climbed higher. */
-function moreTelling(a: Track, b: Track): number {
-  const climbed = ({ outcome }: Track): number => (outcome?.ok === false ? rungs.indexOf(outcome.rung) : 0);
-  return (b.proof?.at.getTime() ?? 0) - (a.proof?.at.getTime() ?? 0) || climbed(b) - climbed(a);
 }
 
 function newer(a: Proof | undefined, b: Proof): Proof {

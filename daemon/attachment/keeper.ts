@@ -28,6 +28,8 @@ export interface KeeperOptions {
   /** Climbs the ladder once for this profile; never throws. */
   readonly probe: (profile: Profile, candidate: Candidate, timeoutMs: number | undefined) => Promise<ProbeResult>;
   readonly clock: () => Clock;
+  /** Whether a Tailscale client tells of a tailnet. */
+  readonly tailnetKnown: () => boolean;
   /** Keeps the direct path to the attached candidate's node open; nobody waits for its outcome. */
   readonly ping: (candidate: Candidate) => void;
   /** After each proof and each change of an attachment: the time to publish and to tell watchers. */
@@ -165,6 +167,7 @@ export class Keeper {
       kind,
       clock: this.#options.clock,
       nothingNamed: () => nothingNamed(this.#profile, kind),
+      tailnetKnown: this.#options.tailnetKnown,
       probe: (candidate, timeoutMs) => this.#options.probe(this.#profile, candidate, timeoutMs),
       onChange: () => {
         if (!this.#closed) this.#options.onChange(this, kind);

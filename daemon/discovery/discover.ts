@@ -57,7 +57,7 @@ async function fromTailnet(kind: Tool, input: DiscoveryInput): Promise<Finding> 
   const { profile, tailnet, trust } = input;
   const turnedDown = (subject: string, reason: string, next: string | undefined): Finding => ({
     candidates: [],
-    rejections: [{ kind, source: "peer", subject, reason, ...(next === undefined ? {} : { next }) }],
+    rejections: [{ kind, source: "peer", subject, reason, namesItself: true, ...(next === undefined ? {} : { next }) }],
   });
   if (tailnet.state === "unreachable") return turnedDown("tailnet", tailnet.reason, tailnet.next);
   const subject = tailnet.name || "tailnet";
@@ -90,6 +90,7 @@ function bounded(kind: Tool, findings: readonly Finding[]): Finding {
     source: "peer",
     subject: `${count} more`,
     reason: `${count} more ${what} were left out`,
+    namesItself: true,
   });
   if (all.length > candidates.length) rejections.unshift(more(all.length - candidates.length, "candidates"));
   if (rejections.length <= mostFound.rejections) return { candidates, rejections };
