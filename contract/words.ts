@@ -1,4 +1,6 @@
-/** Numbers and times in a reader's words. */
+/** Numbers, times and paths in a reader's words. */
+import type { PathReport } from "./api.ts";
+import { printable } from "./text.ts";
 
 /** `3 s`, `12 min`, `4 h`, `2 d`. */
 export function span(seconds: number): string {
@@ -16,6 +18,20 @@ export function duration(milliseconds: number): string {
 
 export function latency(milliseconds: number): string {
   return milliseconds < 10 ? `${milliseconds.toFixed(1)} ms` : `${Math.round(milliseconds)} ms`;
+}
+
+/** `direct 192.0.2.7:41641`, `relayed by DERP fra`: how packets reach a node. */
+export function pathWords(path: PathReport): string {
+  switch (path.via) {
+    case "direct":
+      return `direct ${printable(path.address, 200)}`;
+    case "peer-relay":
+      return `relayed by peer ${printable(path.address, 200)}`;
+    case "derp":
+      return `relayed by DERP ${printable(path.region, 40)}`;
+    default:
+      return path satisfies never;
+  }
 }
 
 /** `2026-11-20 19:04:05`, local time; the text itself where it is no time. */

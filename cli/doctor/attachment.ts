@@ -1,9 +1,9 @@
 /** The tailnet, and what is attached over it. */
-import type { AttachmentReport, PathReport, StatusReport } from "../../contract/api.ts";
+import type { AttachmentReport, StatusReport } from "../../contract/api.ts";
 import type { Tool } from "../../contract/endpoint.ts";
 import { lease } from "../../contract/published.ts";
 import { printable } from "../../contract/text.ts";
-import { latency, span } from "../../contract/words.ts";
+import { latency, pathWords, span } from "../../contract/words.ts";
 import { checkNixTrust } from "./nix.ts";
 import { type Check, checksOf } from "./report.ts";
 
@@ -82,15 +82,4 @@ function checkAttachment(kind: Tool, report: AttachmentReport, status: StatusRep
       ? [warn("local-proof", "a local proof: the cache is on this machine and proves no shared one")]
       : []),
   ];
-}
-
-function pathWords(path: PathReport): string {
-  switch (path.via) {
-    case "direct":
-      return "direct path";
-    case "peer-relay":
-      return "through a peer relay";
-    case "derp":
-      return `relayed (${printable(path.region, 40)})`;
-  }
 }

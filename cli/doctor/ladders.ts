@@ -31,7 +31,7 @@ function ladderOf(candidate: CandidateReport): Ladder {
     steps: stepsOf(candidate),
     reason: candidate.reason === null ? null : printable(candidate.reason, 400),
     next: candidate.next === null ? null : printable(candidate.next, 400),
-    why: whyNot(candidate),
+    why: passedOver(candidate),
   };
 }
 
@@ -51,7 +51,8 @@ export function stepsOf({
   });
 }
 
-function whyNot({ attached, why, rung, reason, health }: CandidateReport): string | null {
+/** The daemon's own word (daemon/attachment/why.ts), or ours for one that has none. */
+function passedOver({ attached, why, rung, reason, health }: CandidateReport): string | null {
   if (attached) return null;
   if (why !== null) return printable(why, 400);
   if (rung !== null || reason !== null) return "it failed its last probe";

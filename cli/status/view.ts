@@ -1,8 +1,8 @@
 /** A status for a person: at most some twenty lines, the most telling first. */
-import type { AttachmentReport, PathReport, StatusReport, TailnetReport } from "../../contract/api.ts";
+import type { AttachmentReport, StatusReport, TailnetReport } from "../../contract/api.ts";
 import { Exit } from "../../contract/exit.ts";
 import { printable } from "../../contract/text.ts";
-import { latency, localTime, span } from "../../contract/words.ts";
+import { latency, localTime, pathWords, span } from "../../contract/words.ts";
 import type { Paint } from "../output/paint.ts";
 
 /** 0 attached, 3 not: the mode is the Bazel attachment's, so it decides. */
@@ -43,7 +43,7 @@ function viewAttachment(kind: "bazel" | "nix", report: AttachmentReport, paint: 
       report.latencyMs === null ? undefined : latency(report.latencyMs),
       report.health === "healthy" || report.health === "unknown" ? undefined : paint.yellow(report.health),
       report.proofAgeS === null ? undefined : `proved ${span(report.proofAgeS)} ago`,
-      report.path === null ? undefined : viewPath(report.path),
+      report.path === null ? undefined : pathWords(report.path),
       report.since === null ? undefined : `since ${localTime(report.since)}`,
     ].filter((fact) => fact !== undefined);
     const lines = [`${label}  ${paint.green("attached")}  ${clean(report.endpoint ?? "")}`, `           ${facts.join(", ")}`];
@@ -65,16 +65,10 @@ const mostOthers = 4;
 function viewOthers(kind: "bazel" | "nix", report: StatusReport): string[] {
   const own = report[kind];
   const others = report.candidates.filter((one) => own.state === "attached" && one.kind === kind && !one.attached);
-  const failed = report.candidates.filter(
-    (one) =>
-      own.state === "unattached" &&
-      one.kind === kind &&
-      one.reason !== null &&
-      one.reason !== own.reason?.replace(/; \d+ more failed too$/, ""),
-  );
-  const mistaken = report.rejections.filter(
-    (one) => one.kind === kind && one.source === "operator" && own.reason?.endsWith(one.reason) !== true,
-  );
+  // While detached no cache is asked: what failed before says nothing of now.
+  const tried = own.state === "unattached" && !report.detached;
+  const failed = report.candidates.filter((one) => tried && one.kind === kind && one.reason !== null && one.endpoint !== own.about);
+  const mistaken = report.rejections.filter((one) => one.kind === kind && one.source === "operator" && one.subject !== own.about);
   const lines = [
     ...others
       .toSorted((a, b) => Number(b.standby) - Number(a.standby))
@@ -94,19 +88,6 @@ function viewTailnet(tailnet: TailnetReport): string {
   const where = tailnet.systemSocket || tailnet.via === null ? "" : `, read from ${clean(tailnet.via)}`;
   const trust = tailnet.trusted ? "trusted" : "not trusted";
   return `${clean(tailnet.name ?? "no name")} (${clean(tailnet.backendState ?? "unknown")}, ${trust}${where})`;
-}
-
-function viewPath(path: PathReport): string {
-  switch (path.via) {
-    case "direct":
-      return `direct ${clean(path.address)}`;
-    case "peer-relay":
-      return `relayed by peer ${clean(path.address)}`;
-    case "derp":
-      return `relayed by DERP ${clean(path.region)}`;
-    default:
-      return path satisfies never;
-  }
 }
 
 function viewRunning({ running }: StatusReport): string {

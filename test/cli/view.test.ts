@@ -102,3 +102,15 @@ test("what runs is shown, two of it by name, and nothing that a terminal would a
   expect(view({ running: Array.from({ length: 5 }, () => command) })).toContain(", and 3 more: flywheel status --json");
   expect(view()).not.toContain("running  ");
 });
+
+test("where nothing is attached the others say why too, but not the one that has said it, nor while detached", () => {
+  const failed = { state: "unattached", endpoint: null, rung: "connect", reason: "refused; 1 more failed too", proofAgeS: null } as const;
+  const bazel = { ...report.bazel, ...failed, about: "grpc://a:1" };
+  const down = (endpoint: string): CandidateReport => other(endpoint, { health: "down", rung: "connect", reason: "refused" });
+  const candidates = [down("grpc://a:1"), down("grpc://b:1")];
+  const shown = view({ bazel, candidates });
+  expect(shown).toContain("also grpc://b:1: connect: refused");
+  expect(shown).not.toContain("also grpc://a:1");
+  const { about: _, ...held } = { ...bazel, rung: null, reason: "detached by flywheel detach" };
+  expect(view({ detached: true, bazel: held, candidates })).not.toContain("also ");
+});
