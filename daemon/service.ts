@@ -159,6 +159,7 @@ export class Service implements ApiHandlers {
   status(profile: string): StatusReport {
     // What the machine slept through must not be told as if it were so still.
     this.#machine?.look();
+    this.#running.look();
     return this.#status(this.#keeper(profile));
   }
 
@@ -233,7 +234,7 @@ export class Service implements ApiHandlers {
       faults.set("config", undefined);
     } catch (error) {
       faults.set("config", `the old configuration holds: ${messageOf(error)}`);
-      log.warn(messageOf(error));
+      log.warn(`the old configuration holds: ${messageOf(error)}`);
       for (const name of this.#keepers.keys()) this.#tell(name);
       throw error;
     }
@@ -328,6 +329,7 @@ export class Service implements ApiHandlers {
     const keeper = new Keeper({
       profile: loadProfile(this.#options.paths, name),
       clock: readClock,
+      tailnetKnown: () => this.#tailnet.state === "known",
       discover: (profile) => this.#discover(profile),
       probe: (profile, candidate, timeoutMs) => this.#probe(profile, candidate, timeoutMs),
       ping: (candidate) => void this.#ping(candidate),

@@ -35,7 +35,8 @@ export const noHistory: Constancy = { passes: 0, passingFrom: 0, flaps: 0 };
 
 /**
  * What one that failed must show before it may displace another: this many proofs in a row, over a span that
- * doubles with each flap, so that whatever flaps for a minute is not taken back within it. Milliseconds.
+ * doubles with each flap, so that whatever flaps for a minute is not taken back within it. Spans are milliseconds,
+ * the others are counts.
  */
 export const trial = { passes: 3, firstSpan: 60_000, longestSpan: 900_000, mostFlaps: 16, forgivenAfterSpans: 4 } as const;
 

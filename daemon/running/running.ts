@@ -28,7 +28,7 @@ const most = {
 } as const;
 
 /** How often the followed processes are looked at; not at all while there are none: milliseconds. */
-const look = 1_000;
+const lookEvery = 1_000;
 /** A mark's clock has whole seconds, and is read before the mark is written: seconds. */
 const rounding = 1;
 
@@ -85,7 +85,7 @@ export class RunningCommands {
       // One event a file at least: a mark is complete when the last of them is told.
       this.#watcher = watch(this.#directory, { persistent: false }, (_, name) => this.#seen(name));
       this.#watcher.on("error", (error) => this.#fault(error));
-      this.#lookThrough("only sweep");
+      this.#readAll("only sweep");
     } catch (error) {
       this.#fault(error);
     }
@@ -105,7 +105,7 @@ export class RunningCommands {
   #seen(name: string | null): void {
     // Of the directory itself: it was moved or removed, and its successor is not the one that is watched.
     if (name === runningDirectory) this.#startAgain();
-    else if (name === null) this.#lookThrough("heed what ended");
+    else if (name === null) this.#readAll("heed what ended");
     else this.#take([this.#judge(name)], "heed what ended");
   }
 
@@ -115,11 +115,11 @@ export class RunningCommands {
     clearTimeout(this.#again);
     this.#again = setTimeout(() => {
       if (existsSync(this.#options.paths.runtime)) this.start();
-    }, look).unref();
+    }, lookEvery).unref();
   }
 
   /** All files of the directory, for when nobody said which one is new. */
-  #lookThrough(past: "heed what ended" | "only sweep"): void {
+  #readAll(past: "heed what ended" | "only sweep"): void {
     let names: readonly string[];
     try {
       names = readdirSync(this.#directory).slice(0, most.files);
@@ -142,7 +142,7 @@ export class RunningCommands {
         if (verdict.command !== undefined && past === "heed what ended") ended.push(verdict.command);
       } else if (verdict.kind === "runs" && this.#followed.size < most.followed) {
         this.#followed.set(verdict.command.pid, verdict);
-        this.#timer ??= setInterval(() => this.#look(), look).unref();
+        this.#timer ??= setInterval(() => this.look(), lookEvery).unref();
         news = true;
       }
     }
@@ -171,7 +171,8 @@ export class RunningCommands {
     return new Date(Date.now() - Math.max(0, this.#options.clock().seconds - mark.started) * 1000);
   }
 
-  #look(): void {
+  /** Whether the followed processes still live: now and then, and before somebody is told what runs. */
+  look(): void {
     const full = this.#followed.size >= most.followed;
     const ended: RunningCommand[] = [];
     for (const { command, born } of this.#followed.values()) {
@@ -191,7 +192,7 @@ export class RunningCommands {
       this.#timer = undefined;
     }
     this.#options.onChange(ended);
-    if (full) this.#lookThrough("heed what ended");
+    if (full) this.#readAll("heed what ended");
   }
 
   /** @returns undefined where the file is nothing that our sh wrote: no regular file of this user, or too large */

@@ -79,6 +79,17 @@ test("a command is followed from its mark to its end, and its mark removed", asy
   expect(faults).toEqual([]);
 });
 
+test("whoever looks before telling tells of none that has ended", async () => {
+  commands.start();
+  const { pid, end } = tool();
+  mark(pid);
+  await until(() => commands.list.length === 1);
+  await end();
+  commands.look();
+  expect(commands.list).toEqual([]);
+  expect(told.at(-1)).toMatchObject({ runs: [], ended: [{ pid }] });
+});
+
 test("one that came and went between two looks has ended all the same", async () => {
   commands.start();
   const { pid, end } = tool();
