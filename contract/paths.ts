@@ -33,6 +33,9 @@ export function socketPath(paths: Paths): string {
   return `${paths.runtime}/daemon.sock`;
 }
 
+/** sun_path of unix(7), less its NUL, on macOS, the shorter of the two: no socket is made at a longer path. Bytes. */
+export const longestSocketPath = 103;
+
 export function attachmentPath(paths: Paths, profile: string, kind: Tool): string {
   return `${paths.runtime}/attachment/${profile}/${kind}`;
 }

@@ -11,7 +11,7 @@ import { type Check, checksOf } from "./report.ts";
 const { ok, warn, fail } = checksOf("environment");
 
 export function checkEnvironment(facts: Facts): readonly Check[] {
-  const checks = [...bypass(facts.env), ...scope(facts.env), ...contract(facts), ...otherCache(facts)];
+  const checks = [...bypass(facts.env), ...scope(facts.env), ...relative(facts.env), ...contract(facts), ...otherCache(facts)];
   return checks.length > 0 ? checks : [ok("environment", "nothing in this shell contradicts itself")];
 }
 
@@ -36,6 +36,17 @@ function scope(env: Environment): readonly Check[] {
       next: "unset GF_GUARD_SCOPE",
     }),
   ];
+}
+
+/** contract/paths.ts takes absolute paths alone. */
+function relative(env: Environment): readonly Check[] {
+  return ["GF_RUNTIME_DIR", "GF_STATE_DIR", "GF_CONFIG_DIR"]
+    .filter((name) => (env[name] ?? "") !== "" && env[name]?.startsWith("/") === false)
+    .map((name) =>
+      warn("relative-directory", `${name}=${printable(env[name] ?? "", 200)} is no absolute path: it counts for nothing`, {
+        next: `unset ${name}, or set it to an absolute path`,
+      }),
+    );
 }
 
 function contract({ env, profile }: Facts): readonly Check[] {

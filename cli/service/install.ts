@@ -1,7 +1,7 @@
 /** What a service unit has to say: which node runs which daemon, for which directories. */
 import type { Environment } from "../../contract/environment.ts";
 import { FlywheelError } from "../../contract/errors.ts";
-import { type Paths, socketPath } from "../../contract/paths.ts";
+import { longestSocketPath, type Paths, socketPath } from "../../contract/paths.ts";
 import { printable } from "../../contract/text.ts";
 import { nodeFlags, ownEntry, systemPath } from "../../daemon/api/client/autostart.ts";
 
@@ -14,9 +14,6 @@ export interface Installation {
   /** XDG_RUNTIME_DIR, where the runtime directory lies below it. */
   readonly xdgRuntime: string | undefined;
 }
-
-/** sun_path of unix(7), less the NUL: what a service manager can listen on. The daemon's own bound (macOS') is tighter. */
-const longestSocketPath = 103;
 
 /** A value that a line of a unit, or a text of a plist, can hold: no control character, and nothing that is not Unicode. */
 const writable = /^[^\p{Cc}\p{Cs}\u2028\u2029\ufffd]*$/u;

@@ -17,6 +17,7 @@ import {
   type StopRequest,
 } from "../../contract/api.ts";
 import { type ErrorCode, FlywheelError, messageOf } from "../../contract/errors.ts";
+import { longestSocketPath } from "../../contract/paths.ts";
 import { profileName } from "../../contract/published.ts";
 import { printable } from "../../contract/text.ts";
 import { inspectRuntimeDirectory, isErrno, reasonOf } from "./client/directory.ts";
@@ -45,9 +46,6 @@ const timing = {
   /** How long a daemon that cannot start waits for the questions of those who are connected already. */
   regret: 1_000,
 } as const;
-
-/** sun_path of macOS, the shorter of the two, without its last NUL: bytes. */
-const longestSocketPath = 103;
 
 /** What the API does: thrown FlywheelErrors become ApiFaults. */
 export interface ApiHandlers {
