@@ -2,11 +2,24 @@
  * Where a command's words go. Standard streams are opened only when something is written, so that
  * commands which hand the terminal to a tool leave it as it was.
  */
+import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import type { Environment } from "../../contract/environment.ts";
+import { Exit } from "../../contract/exit.ts";
 import { type Paint, paint } from "./paint.ts";
 
+/** Past the streams, one of which has just failed. */
+function lastWords(text: string): void {
+  try {
+    writeSync(2, text);
+  } catch {
+    // Then nobody hears it.
+  }
+}
+
 export type Format = "human" | "json";
+
+const leastColumns = 40;
 
 export class Output {
   readonly format: Format;
@@ -37,6 +50,11 @@ export class Output {
     return this.format === "human" && isatty(2) && this.#env["TERM"] !== "dumb";
   }
 
+  /** How wide the terminal is that standard output goes to, never less than what words need; undefined where it is none. */
+  get columns(): number | undefined {
+    return isatty(1) ? Math.max(leastColumns, process.stdout.columns || 80) : undefined;
+  }
+
   line(text = ""): void {
     this.raw(`${text}\n`);
   }
@@ -61,10 +79,11 @@ export class Output {
   #write(stream: NodeJS.WriteStream, text: string): void {
     if (!this.#opened.has(stream)) {
       this.#opened.add(stream);
-      // A reader that goes away (`flywheel logs | head`) ends us without a word, as SIGPIPE would.
+      // A reader that goes away (`flywheel logs | head`) ends us without a word, as SIGPIPE would; a full disk with one.
       stream.on("error", (error: NodeJS.ErrnoException) => {
         if (error.code === "EPIPE") process.exit(0);
-        throw error;
+        if (stream === process.stdout) lastWords(`flywheel: standard output cannot be written (${error.code ?? error.message})\n`);
+        process.exit(Exit.failed);
       });
     }
     stream.write(text);

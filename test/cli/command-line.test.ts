@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { registry } from "../../cli/registry.ts";
@@ -12,6 +13,14 @@ beforeAll(() => {
 afterAll(() => home.remove());
 
 const root = join(import.meta.dirname, "../..");
+
+test.skipIf(!existsSync("/dev/full"))("a full disk under standard output: one line, and 1", () => {
+  for (const args of [["status", "--json"], ["status"], ["--help"]]) {
+    const command = [process.execPath, join(root, "cli/main.ts"), ...args].map((word) => `'${word}'`).join(" ");
+    const ran = spawnSync("/bin/sh", ["-c", `${command} >/dev/full`], { env: home.env, cwd: home.dir, encoding: "utf8" });
+    expect([ran.status, ran.stderr]).toEqual([1, "flywheel: standard output cannot be written (ENOSPC)\n"]);
+  }
+});
 
 describe("help", () => {
   test("names every command", async () => {
