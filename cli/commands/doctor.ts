@@ -1,9 +1,13 @@
 import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
+import { policyAdvice } from "../../contract/policy.ts";
+import { loadProfile } from "../../daemon/api/client/settings.ts";
 import { defineCommand } from "../command.ts";
 import { examine } from "../doctor/examine.ts";
 import { readFacts } from "../doctor/facts.ts";
-import { viewReport } from "../doctor/view.ts";
+import { doctorSchema } from "../doctor/report.ts";
+import { viewPolicy, viewReport } from "../doctor/view.ts";
+import type { Output } from "../output/output.ts";
 
 export default defineCommand({
   name: "doctor",
@@ -11,8 +15,11 @@ export default defineCommand({
   details:
     "Starts no daemon and changes nothing. Where discovery finds no cache, it prints what the tailnet's operator would add. `--gather` writes an archive for a bug report: names, addresses, tokens and home directories are replaced, what goes in is listed first, and nothing is sent anywhere.",
   options: {
-    policy: { flag: "--policy", summary: "print the operator's policy lines, whatever was found" },
-    probe: { flag: "--probe", summary: "also prove each endpoint that config, attach or this shell names, now" },
+    policy: { flag: "--policy", summary: "print the tailnet operator's policy lines, and nothing else" },
+    probe: {
+      flag: "--probe",
+      summary: "also prove, now, each endpoint that config, attach or this shell names, and the profile's Nix substituter",
+    },
     gather: { flag: "--gather", summary: "write an archive for a bug report" },
     output: { flag: "-o, --output <file>", summary: "with --gather: where (flywheel-doctor-<time>.tar.gz here)" },
     yes: { flag: "--yes", summary: "with --gather: do not ask" },
@@ -28,15 +35,29 @@ export default defineCommand({
     if (!gather && (file !== undefined || yes)) {
       throw new FlywheelError("usage", "--output and --yes belong to --gather", { next: "flywheel doctor --gather" });
     }
+    if (policy && (gather || probe)) {
+      throw new FlywheelError("usage", "--policy stands alone", { next: "flywheel doctor --policy" });
+    }
+    if (policy) {
+      const advice = policyAdvice(loadProfile(context.paths, context.profile), ["bazel", "nix"]);
+      if (context.output.format === "json") context.output.json({ schema: doctorSchema, profile: context.profile, policy: advice });
+      else context.output.line(viewPolicy(advice, context.output.paint, widthOf(context.output)).join("\n"));
+      return Exit.ok;
+    }
     const facts = await readFacts(context);
     const proved = probe ? await (await import("../doctor/probe.ts")).proveNamed(facts) : [];
-    const report = examine(facts, policy ? "asked" : "where-missing", proved);
+    const report = examine(facts, proved);
     if (gather) {
       const { gather } = await import("../doctor/gather.ts");
       return (await gather(context, { facts, report }, { file, yes })) ? Exit.ok : Exit.failed;
     }
     if (context.output.format === "json") context.output.json(report);
-    else context.output.line(viewReport(report, context.output.paint));
+    else context.output.line(viewReport(report, context.output.paint, widthOf(context.output)));
     return report.ok ? Exit.ok : Exit.failed;
   },
 });
+
+/** The terminal's width; 80 columns where the report goes elsewhere. */
+function widthOf(output: Output): number {
+  return output.columns ?? 80;
+}

@@ -17,10 +17,9 @@ import { checkShim } from "./shim.ts";
 import { checkWorkspace } from "./workspace.ts";
 
 /**
- * @param policy `asked`: for both kinds, whatever was found; `where-missing`: only where discovery found nothing
  * @param proved checks of endpoints that were proved just now, for `--probe`
  */
-export function examine(facts: Facts, policy: "asked" | "where-missing", proved: readonly Check[] = []): DoctorReport {
+export function examine(facts: Facts, proved: readonly Check[] = []): DoctorReport {
   const status = known(facts.status);
   const ladders = status === undefined ? [] : laddersOf(status);
   const checks = [
@@ -44,14 +43,13 @@ export function examine(facts: Facts, policy: "asked" | "where-missing", proved:
     profile: facts.profileName,
     checks,
     ladders,
-    policy: advice(known(facts.profile), status, policy),
+    policy: advice(known(facts.profile), status),
     nixAdvice: status?.nix.advice ?? null,
   };
 }
 
-function advice(profile: Profile | undefined, status: StatusReport | undefined, policy: "asked" | "where-missing"): PolicyAdvice | null {
+function advice(profile: Profile | undefined, status: StatusReport | undefined): PolicyAdvice | null {
   if (profile === undefined) return null;
-  if (policy === "asked") return policyAdvice(profile, ["bazel", "nix"]);
   const missing = (["bazel", "nix"] as const).filter((kind) => foundNothing(status, kind));
   // Nix alone is no reason to fill a screen: `--policy` shows its lines.
   return missing.includes("bazel") ? policyAdvice(profile, missing) : null;

@@ -73,7 +73,7 @@ export interface DoctorReport {
   readonly profile: string;
   readonly checks: readonly Check[];
   readonly ladders: readonly Ladder[];
-  /** Only where discovery found nothing, or on demand. */
+  /** Only where discovery found nothing. */
   readonly policy: PolicyAdvice | null;
   /** Only where this machine's Nix would ignore the cache. */
   readonly nixAdvice: NixAdvice | null;

@@ -1,47 +1,47 @@
-/** The report for a person, in 80 columns. */
+/** The report for a person. */
 import type { PolicyAdvice } from "../../contract/policy.ts";
 import { localTime } from "../../contract/words.ts";
 import type { Paint } from "../output/paint.ts";
+import { wrapped } from "../output/wrap.ts";
 import { viewNixAdvice } from "./nix.ts";
 import { type Check, type CheckState, type DoctorReport, type Group, groups, type Ladder, type Step } from "./report.ts";
 
-const width = 80;
 /** Of one group no more warnings of the same kind are shown; --json has all. */
 const mostAlike = 6;
 
-export function viewReport(report: DoctorReport, paint: Paint): string {
+export function viewReport(report: DoctorReport, paint: Paint, width: number): string {
   const lines: string[] = [];
   for (const group of groups) {
     const checks = report.checks.filter((check) => check.group === group);
-    if (checks.length > 0) lines.push(paint.bold(group), ...viewGroup(group, checks, report.ladders, paint), "");
+    if (checks.length > 0) lines.push(paint.bold(group), ...viewGroup(group, checks, report.ladders, paint, width), "");
   }
-  if (report.policy !== null) lines.push(...viewPolicy(report.policy, paint), "");
+  if (report.policy !== null) lines.push(...viewPolicy(report.policy, paint, width), "");
   if (report.nixAdvice !== null) lines.push(...viewNixAdvice(report.nixAdvice, paint));
   lines.push(summary(report, paint));
   return lines.join("\n");
 }
 
-function viewGroup(group: Group, checks: readonly Check[], ladders: readonly Ladder[], paint: Paint): string[] {
+function viewGroup(group: Group, checks: readonly Check[], ladders: readonly Ladder[], paint: Paint, width: number): string[] {
   const lines: string[] = [];
   // The checks of candidates stand in the order of their ladders; those of --probe come behind.
   const shown = (check: Check, at: number): string[] =>
-    viewCheck(check, group === "candidates" && check.id === "candidate" ? ladders[at] : undefined, paint);
+    viewCheck(check, group === "candidates" && check.id === "candidate" ? ladders[at] : undefined, paint, width);
   const rest = checks.slice(mostAlike).filter((check) => check.state !== "fail" && (group === "turned down" || group === "candidates"));
   for (const [at, check] of checks.entries()) if (!rest.includes(check)) lines.push(...shown(check, at));
   if (rest.length > 0) lines.push(`        and ${rest.length} more: flywheel doctor --json`);
   return lines;
 }
 
-function viewCheck(check: Check, ladder: Ladder | undefined, paint: Paint): string[] {
-  const lines = wrapped(check.what, `  ${word(check.state, paint)}  `, 8);
-  if (ladder !== undefined) lines.push(...viewSteps(ladder.steps));
-  if (check.reason !== null) lines.push(...wrapped(check.reason, "        ", 8));
+function viewCheck(check: Check, ladder: Ladder | undefined, paint: Paint, width: number): string[] {
+  const lines = wrapped(check.what, `  ${word(check.state, paint)}  `, { indent: 8, width });
+  if (ladder !== undefined) lines.push(...viewSteps(ladder.steps, width));
+  if (check.reason !== null) lines.push(...wrapped(check.reason, "        ", { indent: 8, width }));
   if (check.since !== null) lines.push(`        since ${localTime(check.since)}`);
-  if (check.next !== null) lines.push(...wrapped(check.next, "        next: ", 14));
+  if (check.next !== null) lines.push(...wrapped(check.next, "        next: ", { indent: 14, width }));
   return lines;
 }
 
-function viewSteps(steps: readonly Step[]): string[] {
+function viewSteps(steps: readonly Step[], width: number): string[] {
   const those = (outcome: Step["outcome"]): string =>
     steps
       .filter((step) => step.outcome === outcome)
@@ -58,7 +58,7 @@ function viewSteps(steps: readonly Step[]): string[] {
       .map(([outcome, list]) => `${outcome}: ${list}`)
       .join("; "),
     "        ",
-    8,
+    { indent: 8, width },
   );
 }
 
@@ -73,14 +73,15 @@ function word(state: CheckState, paint: Paint): string {
   }
 }
 
-function viewPolicy({ kinds, tailscale, headscale }: PolicyAdvice, paint: Paint): string[] {
+/** For the tailnet's operator: what makes the caches be found. */
+export function viewPolicy({ kinds, tailscale, headscale }: PolicyAdvice, paint: Paint, width: number): string[] {
   const indented = (text: string): string[] => text.split("\n").map((line) => `    ${line}`);
   return [
     paint.bold("for the tailnet's operator"),
     ...wrapped(
       `What makes a ${kinds.join(" and a ")} cache of this profile be found. Discovery needs the tag, or the Service, and a rule that lets members reach it.`,
       "  ",
-      2,
+      { indent: 2, width },
     ),
     "",
     "  Tailscale: merge into the policy file",
@@ -101,18 +102,4 @@ function summary({ checks }: DoctorReport, paint: Paint): string {
   const warnings = warned === 0 ? "" : `, ${warned} ${warned === 1 ? "warning" : "warnings"}`;
   if (failed === 0) return `${paint.green("nothing is broken")}${warnings}`;
   return `${paint.red(`${failed} ${failed === 1 ? "check" : "checks"} failed`)}${warnings}`;
-}
-
-/** Words in lines of at most `width`; one that is longer stands alone and whole, so that it can be copied. */
-function wrapped(text: string, first: string, indent: number): string[] {
-  const lines: string[] = [];
-  let line = "";
-  for (const each of text.split(" ")) {
-    if (line !== "" && indent + line.length + 1 + each.length > width) {
-      lines.push(line);
-      line = each;
-    } else line = line === "" ? each : `${line} ${each}`;
-  }
-  lines.push(line);
-  return lines.map((each, at) => (at === 0 ? `${first}${each}` : `${" ".repeat(indent)}${each}`));
 }

@@ -48,9 +48,17 @@ describe("without a daemon", () => {
   });
 
   test("fits 80 columns and has no colour under NO_COLOR", async () => {
-    const ran = await home.flywheel(["doctor", "--policy"], { env: { NO_COLOR: "1" } });
+    const ran = await home.flywheel(["doctor"], { env: { NO_COLOR: "1" } });
     expect(longest(ran)).toBeLessThanOrEqual(80);
     expect(ran.stdout).not.toContain("\u001b");
+  });
+
+  test("--policy: the operator's lines, nothing else, and 0", async () => {
+    const ran = await home.flywheel(["doctor", "--policy"]);
+    expect(ran).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(ran.stdout).toMatch(/^for the tailnet's operator\n/);
+    expect(longest(ran)).toBeLessThanOrEqual(80);
+    expect(await home.flywheel(["doctor", "--policy", "--probe"])).toMatchObject({ exitCode: 2, stdout: "" });
   });
 
   test("--json: the same, with a schema", async () => {
@@ -108,11 +116,19 @@ describe("directories", () => {
   test("a file that is believed, and that others may write", async () => {
     home.write("config/trust.json", '{"v":1,"tailnets":[],"files":[],"keys":[]}', 0o666);
     expect(said(await doctor(), "believed-file")).toBe(`fail: ${home.config}/trust.json can be written by others (mode 0666)`);
+    home.remove();
+    home = makeHome();
+    home.write("config/config.toml", "", 0o666);
+    expect(said(await doctor(), "believed-file")).toBe(`warn: ${home.config}/config.toml can be written by others (mode 0666)`);
   });
 
   test("a socket's path that is too long", async () => {
     const runtime = `${home.dir}/${"r".repeat(100)}`;
     expect(said(await doctor({ env: { GF_RUNTIME_DIR: runtime } }), "runtime-directory")).toBe(`fail: ${runtime} is too long a path`);
+    // The daemon's own bound, on every system.
+    const slightly = `/tmp/${"r".repeat(105 - "/tmp//daemon.sock".length)}`;
+    const [check] = find(await doctor({ env: { GF_RUNTIME_DIR: slightly } }), "runtime-directory");
+    expect(check).toMatchObject({ state: "fail", reason: "its socket's has 105 bytes, 103 are allowed" });
   });
 
   test.skipIf(process.geteuid?.() !== 0)("a home that cannot be written, as a user of no privilege: said, and survived", async () => {
@@ -314,6 +330,11 @@ describe("the environment", () => {
     expect(said(report, "endpoint-loopback")).toMatch(/^fail: BAZEL_REMOTE_CACHE points at this machine/);
   });
 
+  test("a directory's variable that is not absolute counts for nothing, and is told so", async () => {
+    const check = find(await doctor({ env: { GF_STATE_DIR: "state" } }), "relative-directory");
+    expect(check).toMatchObject([{ state: "warn", what: "GF_STATE_DIR=state is no absolute path: it counts for nothing" }]);
+  });
+
   test("nothing wrong: one line", async () => {
     expect(said(await doctor(), "environment")).toBe("ok: nothing in this shell contradicts itself");
   });
@@ -327,10 +348,11 @@ describe("--probe", () => {
     home.write("config/profiles/default.toml", "");
     home.write(
       "config/config.toml",
-      `[local_proof]\nmode = "port-forward"\nallow_localhost = true\n[endpoints]\nbazel = ["${cache.url}", "grpc://127.0.0.1:${dead}"]\n`,
+      `[local_proof]\nmode = "port-forward"\nallow_localhost = true\n[endpoints]\nbazel = ["${cache.url}", "grpc://127.0.0.1:${dead}"]\nnix = ["http://127.0.0.1:${dead}/main"]\n`,
     );
     const report = await doctor({}, "--probe");
-    const [up, down] = find(report, "probe");
+    const [up, down, nix] = find(report, "probe");
+    expect(nix).toMatchObject({ state: "warn", next: expect.stringMatching(/\S/) });
     expect(up).toMatchObject({ state: "ok", what: expect.stringMatching(/^bazel http:.* \(config\.toml\) proved itself in [\d.]+ ms$/) });
     expect(down).toMatchObject({ state: "fail", reason: expect.stringMatching(/^resolve, route passed; connect: nothing listens/) });
   });
