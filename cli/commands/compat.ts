@@ -14,7 +14,7 @@ export default defineCommand({
   arguments: [{ name: "<tool...>", summary: "bazel, nix or another guarded name, and its arguments" }],
   options: { reason: { flag: "--reason <words>", summary: "why; needed" } },
   examples: [{ line: 'flywheel compat --reason "cache is down for maintenance" -- bazel build //...', does: "builds alone, recorded" }],
-  exits: [{ code: Exit.notFound, means: "there is no such tool" }],
+  exits: [{ code: Exit.notFound, means: "there is no such tool; else the tool's own code" }],
   async run({ env }, { reason }, [tool = "", ...args]) {
     const words = reason?.trim() ?? "";
     const next = 'flywheel compat --reason "…" -- bazel build //…';

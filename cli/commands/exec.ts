@@ -11,7 +11,7 @@ export default defineCommand({
   examples: [{ line: "flywheel exec -- bazel build //...", does: "guarded, wherever the workspace is" }],
   exits: [
     { code: Exit.refused, means: "refused: not attached" },
-    { code: Exit.notFound, means: "there is no such tool" },
+    { code: Exit.notFound, means: "there is no such tool; else the tool's own code" },
   ],
   async run({ env }, _options, [tool = "", ...args]) {
     refuseBrokenWords(args, `call the shim itself: PATH="$(flywheel shim path):$PATH" GF_GUARD_SCOPE=all ${tool} …`);

@@ -1,5 +1,6 @@
 /** A tar.gz that only its owner reads, written in one go or not at all, and never over anything. */
-import { createWriteStream, rmSync } from "node:fs";
+import { accessSync, constants, createWriteStream, lstatSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { pack } from "tar-stream";
@@ -28,13 +29,30 @@ export async function writeArchive(file: string, directory: string, files: reado
     if (isErrno(error) && error.code === "EEXIST") throw alreadyThere(file);
     // Half an archive is none.
     if (isErrno(error) && error.syscall === "write") rmSync(file, { force: true });
-    throw new FlywheelError("usage", `${file} cannot be written (${reasonOf(error)})`, {
-      next: "name another place with --output",
-      cause: error,
-    });
+    throw unwritable(file, error);
   }
 }
 
-export function alreadyThere(file: string): FlywheelError {
+/**
+ * For before anybody is asked.
+ * @throws FlywheelError `usage` where something stands there already or nothing can be made there
+ */
+export function requirePlace(file: string): void {
+  if (lstatSync(file, { throwIfNoEntry: false }) !== undefined) throw alreadyThere(file);
+  try {
+    accessSync(dirname(file), constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw unwritable(file, error);
+  }
+}
+
+function unwritable(file: string, error: unknown): FlywheelError {
+  return new FlywheelError("usage", `${file} cannot be written (${reasonOf(error)})`, {
+    next: "name another place with --output",
+    cause: error,
+  });
+}
+
+function alreadyThere(file: string): FlywheelError {
   return new FlywheelError("usage", `${file} is already there, and is not written over`, { next: "name another file with --output" });
 }

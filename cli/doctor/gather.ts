@@ -1,5 +1,5 @@
 /** `flywheel doctor --gather`: what a bug report needs, with what says who and where taken out, listed before it is written. */
-import { lstatSync, readdirSync, realpathSync } from "node:fs";
+import { readdirSync, realpathSync } from "node:fs";
 import { arch, homedir, hostname, release, version as systemVersion, type, userInfo } from "node:os";
 import { dirname, isAbsolute, resolve } from "node:path";
 import type { StatusReport } from "../../contract/api.ts";
@@ -14,7 +14,7 @@ import { findWorkspace } from "../../shim/scope.ts";
 import type { Context } from "../context.ts";
 import { lastLines } from "../log/file.ts";
 import { confirmed } from "../output/ask.ts";
-import { alreadyThere, writeArchive } from "./archive.ts";
+import { requirePlace, writeArchive } from "./archive.ts";
 import { readSmall } from "./bazelrc.ts";
 import { type Facts, known } from "./facts.ts";
 import type { DoctorReport } from "./report.ts";
@@ -72,7 +72,7 @@ function place(context: Context, asked: string | undefined): string {
     .replace("T", "-");
   const wanted = asked ?? `${name}-${stamp}.tar.gz`;
   const file = isAbsolute(wanted) ? wanted : resolve(context.cwd, wanted);
-  if (lstatSync(file, { throwIfNoEntry: false }) !== undefined) throw alreadyThere(file);
+  requirePlace(file);
   return file;
 }
 
