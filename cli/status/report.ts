@@ -99,7 +99,7 @@ async function published(paths: Paths, profile: string, kind: Tool, { now, absen
           endpoint: published.endpoint.url,
           verifiedAt: new Date(Date.now() - age * 1000).toISOString(),
           proofAgeS: age,
-          next: `no daemon answers: this ends in ${Math.min(lease.span, Math.max(0, published.validUntil - now.seconds))} s unless: ${absence.next}`,
+          next: `${absence.words}, so this ends in ${Math.min(lease.span, Math.max(0, published.validUntil - now.seconds))} s; to keep it: ${absence.next}`,
         },
       };
     }

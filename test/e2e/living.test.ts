@@ -128,7 +128,7 @@ describe("an upgrade, and two checkouts", () => {
     try {
       const up = await call(built.flywheel, "up");
       expect(up.exitCode).toBe(1);
-      expect(up.stderr).toContain(`kill -CONT, or kill, the process that ${pidFile()} names: ${first}`);
+      expect(up.stderr).toContain(`kill -CONT ${first}   (or: kill ${first})`);
       expect(readFileSync(`/proc/${first}/stat`, "utf8")).toMatch(/\) T /);
     } finally {
       process.kill(first, "SIGCONT");

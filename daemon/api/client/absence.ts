@@ -30,7 +30,7 @@ export function absenceOf(thrown: unknown, paths: Paths): Absence | undefined {
  */
 export function howToEnd(paths: Paths): string {
   const pid = recordedPid(paths);
-  if (pid !== undefined && isFlywheeld(pid)) return `kill -CONT, or kill, the process that ${pidPath(paths)} names: ${pid}`;
+  if (pid !== undefined && isFlywheeld(pid)) return `kill -CONT ${pid}   (or: kill ${pid})`;
   return "find it, and kill -CONT or kill it: pgrep -u $(id -u) -fl flywheeld";
 }
 
