@@ -170,10 +170,13 @@ export class Attacher {
     this.#options.onChange();
   }
 
-  /** Proves every candidate, side by side, and attaches the best of those that pass. */
-  async survey(): Promise<void> {
+  /** Proves every candidate, or those that never were, side by side, and attaches the best of those that pass. */
+  async survey(which: "all" | "untried" = "all"): Promise<void> {
     if (this.#held !== undefined) return;
-    await this.#probeAll([...this.#tracks.keys()].filter((url) => url !== this.#attached));
+    const meant = this.tracks.filter(({ outcome }) => which === "all" || outcome === undefined);
+    const urls = meant.map(({ candidate }) => candidate.endpoint.url).filter((url) => url !== this.#attached);
+    if (which === "untried" && urls.length === 0) return;
+    await this.#probeAll(urls);
     this.#settle();
   }
 
@@ -244,7 +247,7 @@ export class Attacher {
   #contender({ candidate, health, latencyMs, outcome, constancy }: Track): Contender | undefined {
     if (outcome?.ok !== true) return undefined;
     const recovering = recoveryOf(constancy, performance.now());
-    return { candidate, health, latencyMs: latencyMs ?? outcome.latencyMs, recovering };
+    return { candidate, health, latencyMs: latencyMs ?? outcome.latencyMs, passes: constancy.passes, recovering };
   }
 
   /** What people see besides the proofs' age: told when it becomes another. */

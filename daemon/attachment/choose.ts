@@ -13,6 +13,8 @@ export interface Contender {
   readonly health: Health;
   /** Smoothed: milliseconds. */
   readonly latencyMs: number;
+  /** Proofs passed in a row, which the latency is of. */
+  readonly passes: number;
   /** What it must still show, where it failed lately. */
   readonly recovering: Recovery | undefined;
 }
@@ -24,8 +26,11 @@ export function trustRank(candidate: Candidate): number {
   return 2 * sources.indexOf(source.name) + spoken;
 }
 
-/** A challenger of the same standing must be at least twice as fast, and by this much: milliseconds. */
-const worthMoving = { factor: 2, leastMs: 5 } as const;
+/**
+ * A challenger of the same standing must be at least twice as fast, and by so many milliseconds, and both must have
+ * passed so many proofs in a row: a first one, right after the start, may be slow for reasons that are none of the cache's.
+ */
+const worthMoving = { factor: 2, leastMs: 5, passes: 3 } as const;
 
 /**
  * @param contenders proved candidates, in the order that discovery gave them
@@ -68,9 +73,11 @@ export function verdictOn(challenger: Contender, held: Contender): Verdict {
   if (challenger.recovering !== undefined || challenger.health !== "healthy") return stays(recoveryWords(challenger));
   if (criterion !== undefined) return { takesOver: true };
   const gain = held.latencyMs - challenger.latencyMs;
-  if (gain >= worthMoving.leastMs && challenger.latencyMs * worthMoving.factor <= held.latencyMs) return { takesOver: true };
+  const faster = gain >= worthMoving.leastMs && challenger.latencyMs * worthMoving.factor <= held.latencyMs;
+  if (faster && Math.min(challenger.passes, held.passes) >= worthMoving.passes) return { takesOver: true };
   const times = `${latency(challenger.latencyMs)} against ${latency(held.latencyMs)}`;
-  return stays(`as good as the attached one, which stays (it is not clearly faster: ${times})`);
+  const doubt = faster ? "it is too early to tell whether it is faster" : "it is not clearly faster";
+  return stays(`as good as the attached one, which stays (${doubt}: ${times})`);
 }
 
 /** Whether a candidate that is still to answer would stand above this one, were it healthy. */

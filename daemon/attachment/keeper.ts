@@ -38,12 +38,29 @@ export interface KeeperOptions {
   readonly onFault: (thrown: unknown) => void;
 }
 
-type Round = "renew" | "reconsider";
+/**
+ * `renew` proves what is attached, and what stands by. `rediscover` looks for candidates first, and proves those that are
+ * new. `reconsider` proves every candidate there is. All of them prove everything of an unattached kind.
+ */
+type Round = "renew" | "rediscover" | "reconsider";
 
 /** Whether guarded commands run that were given this profile's attachment: then proofs are made more often. */
 export type Pace = "idle" | "busy";
 
-/** One for a profile. Its rounds never overlap; what is asked meanwhile joins the running one or waits for the next. */
+/**
+ * One for a profile. Its rounds never overlap; what is asked meanwhile joins the running one or waits for the next:
+ *
+ * | asked for    | by                                                       | the round                | while one runs           |
+ * | ------------ | -------------------------------------------------------- | ------------------------ | ------------------------ |
+ * | `verify`     | `verify` and `up` of the API                             | the one that is due      | joins it                 |
+ * | `proveAnew`  | `proveSoon`, `lost`                                      | the one that is due      | `reconsider`, after it   |
+ * | `proveSoon`  | a command ended                                          | as `proveAnew`           | once a second at most    |
+ * | `reconsider` | the tailnet or the configuration changed, `attach`, `up` | `reconsider`             | after it                 |
+ * | `startOver`  | the machine woke, the network changed                    | as `reconsider`          | after it                 |
+ * | `lost`       | a warm connection ended                                  | as `proveAnew`, attached | else one probe beside it |
+ *
+ * The timer starts the one that is due.
+ */
 export class Keeper {
   readonly bazel: Attacher;
   readonly nix: Attacher;
@@ -58,7 +75,8 @@ export class Keeper {
   #soon: NodeJS.Timeout | undefined;
   #provedAnew = Number.NEGATIVE_INFINITY;
   #retry: number = timing.firstRetry;
-  #surveyed = 0;
+  /** When all candidates of a kind were proved last: milliseconds of the monotonic clock. */
+  readonly #surveyed = { bazel: 0, nix: 0 };
   readonly #heedLossesFrom = new Map<string, number>();
   #detached = false;
   #closed = false;
@@ -194,7 +212,7 @@ export class Keeper {
       for (const kind of ["bazel", "nix"] as const) this.#options.onChange(this, kind);
       return;
     }
-    if (round === "reconsider") {
+    if (round !== "renew") {
       const { candidates, rejections } = await this.#options.discover(this.#profile);
       for (const attacher of [this.bazel, this.nix]) {
         attacher.replace(
@@ -203,12 +221,12 @@ export class Keeper {
         );
       }
     }
-    const survey = round === "reconsider" || performance.now() - this.#surveyed > timing.survey;
-    if (survey) this.#surveyed = performance.now();
-    await Promise.all([this.bazel, this.nix].map((attacher) => this.#prove(attacher, survey)));
+    await Promise.all([this.bazel, this.nix].map((attacher) => this.#prove(attacher, round)));
   }
 
-  async #prove(attacher: Attacher, survey: boolean): Promise<void> {
+  async #prove(attacher: Attacher, round: Round): Promise<void> {
+    const now = performance.now();
+    const surveyed = this.#surveyed[attacher.kind];
     const before = attacher.attachedCandidate;
     if (before !== undefined) this.#options.ping(before);
     await attacher.prove();
@@ -216,12 +234,16 @@ export class Keeper {
     const same = before !== undefined && after?.endpoint.url === before.endpoint.url;
     if (after !== undefined && !same) this.#options.ping(after);
     // Where it is another one, or was none, all of them have been asked by now.
-    if (survey && same) await attacher.survey();
+    if (!same) this.#surveyed[attacher.kind] = now;
+    else if (round === "reconsider" || now - surveyed > timing.survey) {
+      this.#surveyed[attacher.kind] = now;
+      await attacher.survey();
+    } else await attacher.survey("untried");
   }
 
   /** What the timer does: a profile that lacks an attachment looks for candidates anew, since whois and the like may have changed. */
   #dueRound(): Round {
-    return this.bazel.attachment.state === "unattached" || this.nix.attachment.state === "unattached" ? "reconsider" : "renew";
+    return this.bazel.attachment.state === "unattached" || this.nix.attachment.state === "unattached" ? "rediscover" : "renew";
   }
 
   #schedule(): void {

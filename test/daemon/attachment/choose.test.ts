@@ -17,7 +17,7 @@ const origin = {
 function contender(host: string, from: keyof typeof origin, rest: Partial<Contender> & { scheme?: "grpc" | "http" } = {}): Contender {
   const { scheme = "grpc", ...known } = rest;
   const candidate: Candidate = { endpoint: endpointOf({ kind: "bazel", scheme, host, port: 9092 }), source: origin[from], aliases: [] };
-  return { candidate, health: "healthy", latencyMs: 10, recovering: undefined, ...known };
+  return { candidate, health: "healthy", latencyMs: 10, passes: 3, recovering: undefined, ...known };
 }
 
 const onTrial = { flaps: 2, proofsWanted: 0, msWanted: 41_500 };
@@ -49,6 +49,20 @@ test("equals do not take over from each other; one that is clearly faster does",
   expect(url(choose([contender("b", "peer", { latencyMs: 5 }), held], current))).toBe("grpc://b:9092");
 });
 
+test("one slow answer right after the start moves nothing: both must have passed three times in a row", () => {
+  const held = (passes: number): Contender => contender("a", "peer", { latencyMs: 15, passes });
+  const challenger = (passes: number): Contender => contender("b", "peer", { latencyMs: 3.4, passes });
+  const chosen = (a: number, b: number) => url(choose([held(a), challenger(b)], "grpc://a:9092"));
+  expect([chosen(1, 1), chosen(2, 5), chosen(5, 2)]).toEqual(Array.from({ length: 3 }, () => "grpc://a:9092"));
+  expect(chosen(3, 3)).toBe("grpc://b:9092");
+  expect(verdictOn(challenger(2), held(2))).toEqual({
+    takesOver: false,
+    why: "as good as the attached one, which stays (it is too early to tell whether it is faster: 3.4 ms against 15 ms)",
+  });
+  // Trust and protocol need no patience.
+  expect(url(choose([held(1), contender("b", "service", { passes: 1 })], "grpc://a:9092"))).toBe("grpc://b:9092");
+});
+
 test("a more trusted one takes over only once it is healthy; a degraded one gives way to a healthy equal", () => {
   const held = contender("a", "peer");
   const current = held.candidate.endpoint.url;
@@ -64,6 +78,7 @@ test("nothing proved, nothing chosen; and what is chosen stays chosen", () => {
     from: fc.constantFrom(...(Object.keys(origin) as (keyof typeof origin)[])),
     health: fc.constantFrom("healthy" as const, "degraded" as const),
     latencyMs: fc.integer({ min: 0, max: 100 }),
+    passes: fc.integer({ min: 1, max: 4 }),
     recovering: fc.constantFrom(undefined, onTrial),
   });
   fc.assert(
