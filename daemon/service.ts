@@ -18,9 +18,11 @@ import { loadConfig, loadProfile } from "./api/client/settings.ts";
 import { readTrust } from "./api/client/trust.ts";
 import { Judge, probeReport } from "./api/judge.ts";
 import type { ApiHandlers } from "./api/server.ts";
+import type { Attacher } from "./attachment/attacher.ts";
 import { Keeper } from "./attachment/keeper.ts";
 import { OperatorMemory } from "./attachment/operator.ts";
 import { NodePaths, tailnetAddress } from "./attachment/path.ts";
+import { whyLeft } from "./attachment/why.ts";
 import { discover } from "./discovery/discover.ts";
 import { judgeOperatorEndpoint } from "./discovery/operator.ts";
 import type { Faults } from "./faults.ts";
@@ -80,6 +82,8 @@ export class Service implements ApiHandlers {
   readonly #listeners = new Map<string, Set<Listener>>();
   readonly #told = new Set<string>();
   readonly #words = new Map<string, string>();
+  /** By profile and kind, the endpoint that the log told of last. */
+  readonly #attached = new Map<string, string>();
   readonly #startedAt = new Date().toISOString();
   #config: Config;
   #trust: TrustStore;
@@ -425,12 +429,21 @@ export class Service implements ApiHandlers {
         }),
       );
     }
-    this.#note(`${profile.name} ${kind}`, attachment);
+    this.#note(`${profile.name} ${kind}`, attachment, keeper[kind]);
     this.#tell(profile.name);
   }
 
   /** Logs what became another one; renewals only for whoever debugs. */
-  #note(subject: string, attachment: Attachment): void {
+  #note(subject: string, attachment: Attachment, attacher: Attacher): void {
+    const before = this.#attached.get(subject);
+    // While a proof is merely old, the endpoint stays the one that is proved again.
+    const now = attacher.attachedCandidate?.endpoint.url;
+    if (before !== undefined && now !== before) {
+      const standing = attacher.standings.find(({ track }) => track.candidate.endpoint.url === before);
+      this.#options.log.info(`${subject}: left ${before}: ${whyLeft(standing && { outcome: standing.track.outcome, why: standing.why })}`);
+    }
+    if (now === undefined) this.#attached.delete(subject);
+    else this.#attached.set(subject, now);
     const word = attachment.state === "attached" ? `attached ${attachment.candidate.endpoint.url}` : `unattached: ${attachment.reason}`;
     const news = this.#words.get(subject) !== word;
     this.#words.set(subject, word);

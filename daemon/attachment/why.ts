@@ -1,4 +1,4 @@
-/** Why a candidate is not the attached one, in people's words. Pure. */
+/** Why a candidate is not, or no longer, the attached one, in people's words. Pure. */
 import type { Health } from "../../contract/attachment.ts";
 import type { ProbeResult } from "../../contract/candidate.ts";
 import { localTime } from "../../contract/words.ts";
@@ -25,4 +25,14 @@ export function whyNot(passedOver: PassedOver, attached: Contender | "detached" 
   if (attached === undefined || contender === undefined) return "its last proof passed; which one is attached is being decided";
   const verdict = verdictOn(contender, attached);
   return verdict.takesOver ? "it is better than the attached one: its next proof decides" : verdict.why;
+}
+
+/**
+ * Why an endpoint that was attached is so no more.
+ * @param standing of its candidate now; undefined where it is no candidate any more
+ */
+export function whyLeft(standing: { readonly outcome: ProbeResult | undefined; readonly why: string | undefined } | undefined): string {
+  if (standing === undefined) return "it is no candidate any more";
+  const { outcome, why } = standing;
+  return outcome?.ok === false ? `${outcome.rung}: ${outcome.reason}` : (why ?? "for no reason that is known");
 }

@@ -1,7 +1,8 @@
 /** The whole of the daemon as a process, on a stand-in tailnet with real caches on loopback addresses. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { logPath } from "../../../contract/paths.ts";
 import { lease } from "../../../contract/published.ts";
 import { readClock } from "../../../daemon/api/client/clock.ts";
 import { readPublished } from "../../../daemon/api/client/published.ts";
@@ -32,6 +33,7 @@ afterEach(async () => {
 });
 
 const tailnet = (words: TailnetInWords): Promise<void> => localApi.set(tailnetState(words));
+const logged = (): string => readFileSync(logPath(home.paths), "utf8");
 const bazelFile = () => readPublished(home.paths, "default", "bazel", readClock());
 
 test("unattached with a reason, attached when a cache appears, failed over when it dies, and back to none", async () => {
@@ -54,6 +56,7 @@ test("unattached with a reason, attached when a cache appears, failed over when 
   await first.kill();
   const failedOver = await home.client.verify("default");
   expect(failedOver.bazel).toMatchObject({ state: "attached", endpoint: second.url });
+  expect(logged()).toContain(`default bazel: left ${first.url}: connect: nothing listens on ${near.addresses[0]}:${first.port}`);
   expect(failedOver.candidates.find((one) => one.endpoint === first.url)).toMatchObject({
     health: "down",
     rung: "connect",
@@ -174,6 +177,13 @@ test("probe judges for one invocation only: never attached, remembered for a mom
   expect(first.requests().length).toBe(asked);
   expect(await home.client.probe({ ...request, endpoint: "grpc://no host" })).toMatchObject({ ok: false, rung: "resolve" });
   expect(await home.client.status("default")).toMatchObject({ bazel: { state: "unattached" }, candidates: [] });
+});
+
+test("a configuration that was broken is told in the log with what holds instead", async () => {
+  await home.started();
+  home.configure("config.toml", "nonsense");
+  await expect(home.client.reload()).rejects.toMatchObject({ code: "config-invalid" });
+  expect(logged()).toMatch(/"msg":"the old configuration holds: [^"]*config\.toml:1/);
 });
 
 test("escapes of today stand in the status", async () => {

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Candidate, CandidateSource } from "../../../contract/candidate.ts";
 import { type Contender, challengerOf, choose, standbyOf, trustRank, verdictOn } from "../../../daemon/attachment/choose.ts";
-import { whyNot } from "../../../daemon/attachment/why.ts";
+import { whyLeft, whyNot } from "../../../daemon/attachment/why.ts";
 import { endpointOf } from "../../fixtures/endpoint.ts";
 
 const origin = {
@@ -128,7 +128,7 @@ test("why a candidate is not the one, in words", () => {
   const since = new Date(2026, 10, 20, 22, 13, 5);
   const why = (other: Contender): string => whyNot({ health: other.health, outcome: passed, since, contender: other }, held);
   const passed = { ok: true, latencyMs: 1, address: "", facts: {} } as const;
-  const failed = { ok: false, rung: "connect", reason: "" } as const;
+  const failed = { ok: false, rung: "connect", reason: "refused" } as const;
   expect(why(contender("b", "peer"))).toBe("less trusted than the attached one (peer after service)");
   expect(why(contender("b", "service", { latencyMs: 4 }))).toBe(
     "as good as the attached one, which stays (it is not clearly faster: 4.0 ms against 3.0 ms)",
@@ -148,4 +148,7 @@ test("why a candidate is not the one, in words", () => {
   expect(whyNot({ ...down, health: "unknown", outcome: undefined }, held)).toBe("its first proof is still to come");
   expect(whyNot({ ...down, outcome: passed }, undefined)).toBe("its last proof passed; which one is attached is being decided");
   expect(whyNot(down, "detached")).toBe("detached");
+  expect(whyLeft({ outcome: failed, why: "down at connect" })).toBe("connect: refused");
+  expect(whyLeft({ outcome: passed, why: "detached" })).toBe("detached");
+  expect(whyLeft(undefined)).toBe("it is no candidate any more");
 });
