@@ -99,7 +99,7 @@ await cp(join(root, "cli/start.cjs"), join(fresh, "lib/start.cjs"));
 await writeFile(join(fresh, "lib/package.json"), `${JSON.stringify({ type: "module" })}\n`);
 await cp(join(root, "cli/launcher.sh"), join(fresh, "bin/flywheel"));
 await chmod(join(fresh, "bin/flywheel"), 0o755);
-await writeShim(join(fresh, "shim"));
+await writeShim(fresh);
 
 await rename(dist, stale).catch((error: NodeJS.ErrnoException) => {
   if (error.code !== "ENOENT") throw error;

@@ -15,31 +15,32 @@ esac
 
 # exec and compat, in their plain forms, go straight to the shim: with no Node between, the caller's bytes,
 # limits, signals and descriptors are the tool's. Every other form, and every mistake, is Node's to explain.
-_gf_shim() {
+_gf_find() {
   case ${1-} in
   '' | flywheel | *[!abcdefghijklmnopqrstuvwxyz0123456789-]*) return 1 ;;
   esac
-  [ -x "$_gf_here/../shim/$1" ]
+  for _gf_shim in "$_gf_here/../shim/$1" "$_gf_here"/../shim-*/"$1"; do
+    if [ -x "$_gf_shim" ]; then return 0; fi
+  done
+  return 1
 }
 case ${1-} in
 exec)
-  if [ "${2-}" = -- ] && _gf_shim "${3-}"; then
-    _gf_self=$3
+  if [ "${2-}" = -- ] && _gf_find "${3-}"; then
     shift 3
     GF_GUARD_SCOPE=all
     export GF_GUARD_SCOPE
-    exec "$_gf_here/../shim/$_gf_self" "$@"
+    exec "$_gf_shim" "$@"
   fi
   ;;
 compat)
   case ${3-} in
   *[![:space:]]*)
-    if [ "${2-}" = --reason ] && [ "${4-}" = -- ] && _gf_shim "${5-}"; then
+    if [ "${2-}" = --reason ] && [ "${4-}" = -- ] && _gf_find "${5-}"; then
       GF_GUARD_BYPASS=$3
       export GF_GUARD_BYPASS
-      _gf_self=$5
       shift 5
-      exec "$_gf_here/../shim/$_gf_self" "$@"
+      exec "$_gf_shim" "$@"
     fi
     ;;
   esac

@@ -1,9 +1,9 @@
 /** Handing the process over to a guarded tool. */
-import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 import type { Environment } from "../contract/environment.ts";
 import { FlywheelError } from "../contract/errors.ts";
 import { printable } from "../contract/text.ts";
+import { isShimName } from "../shim/fast-path/names.ts";
 import { shimDirectory } from "./package.ts";
 
 /**
@@ -11,18 +11,11 @@ import { shimDirectory } from "./package.ts";
  * @throws FlywheelError `tool-not-found`
  */
 export function shimOf(tool: string): string {
-  const file = join(shimDirectory(), tool);
-  const unknown = new FlywheelError("tool-not-found", `there is no shim for ${printable(tool, 60)}`, {
-    next: "name the tool alone, as in: flywheel exec -- bazel build //…",
-  });
-  // `flywheel` stands beside the shims, but is none.
-  if (!/^[a-z][a-z0-9-]*$/.test(tool) || tool === "flywheel") throw unknown;
-  try {
-    accessSync(file, constants.X_OK);
-  } catch {
-    throw unknown;
-  }
-  return file;
+  if (!isShimName(tool))
+    throw new FlywheelError("tool-not-found", `there is no shim for ${printable(tool, 60)}`, {
+      next: "name the tool alone, as in: flywheel exec -- bazel build //…",
+    });
+  return join(shimDirectory(tool), tool);
 }
 
 /**

@@ -1,5 +1,5 @@
-# The companion, built from this repository: bin/flywheel, the shim's directory in lib/gloriousflywheel/shim, and
-# what shells source in share/gloriousflywheel.
+# The companion, built from this repository: bin/flywheel, the shim's directories in lib/gloriousflywheel/shim
+# and shim-…, and what shells source in share/gloriousflywheel.
 {
   lib,
   stdenvNoCC,
@@ -92,12 +92,14 @@ lib.throwIf (hashes.lock != builtins.hashFile "sha256" ../package-lock.json)
       installCheckPhase = ''
         runHook preInstallCheck
         [ "$($out/bin/flywheel version)" = "flywheel ${version}" ]
-        sh -n $out/lib/gloriousflywheel/shim/bazel
+        for each in shim/bazel shim-nix/nix shim-home-manager/home-manager; do
+          sh -n $out/lib/gloriousflywheel/$each
+        done
         runHook postInstallCheck
       '';
       passthru = {
         inherit nodeModules;
-        # The directory that goes first on PATH.
+        # The directory that goes first on PATH; those of tools that may be there or not are called ${shim}-TOOL.
         shim = "${finalPackage.finalPackage}/lib/gloriousflywheel/shim";
       };
       meta = {

@@ -2,7 +2,8 @@
 # (nix/direnv.sh), and by whoever has no Nix (`. nix/shell-hook.sh`, with flywheel on PATH). For bash, zsh and any
 # POSIX sh, under `set -eu` too. Writes one line, to standard error; sourcing it again is harmless.
 
-# The shim's directory first on PATH, once: other shims' directories leave it, as in a shell within the shell.
+# The shim first on PATH, once, with the directory of each tool that is there: other shims' directories leave it, as
+# in a shell within the shell.
 _flywheel_first() {
   _gf_program=$(command -v flywheel) || return 1
   case $_gf_program in /*) ;; *) return 1 ;; esac
@@ -15,14 +16,18 @@ _flywheel_first() {
   done
   _gf_shim=$(CDPATH='' cd -- "${_gf_program%/*}/../shim" 2>/dev/null && pwd -P) || return 1
   [ -e "$_gf_shim/.flywheel-shim" ] || return 1
-  _gf_new=$_gf_shim _gf_rest=$PATH:
+  _gf_new= _gf_rest=$PATH:
   while [ -n "$_gf_rest" ]; do
     _gf_dir=${_gf_rest%%:*}
     _gf_rest=${_gf_rest#*:}
     if [ -e "${_gf_dir:-.}/.flywheel-shim" ]; then continue; fi
     _gf_new=$_gf_new:$_gf_dir
   done
-  PATH=$_gf_new
+  PATH=${_gf_new#:} _gf_new=$_gf_shim
+  for _gf_tool in nix nixos-rebuild darwin-rebuild home-manager; do
+    if command -v "$_gf_tool" >/dev/null; then _gf_new=$_gf_new:$_gf_shim-$_gf_tool; fi
+  done
+  PATH=$_gf_new:$PATH
   export PATH
 }
 

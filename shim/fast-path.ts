@@ -13,7 +13,17 @@ import { bazelFastPath } from "./fast-path/bazel.ts";
 import type { ShimName } from "./fast-path/names.ts";
 import { nixFastPath } from "./fast-path/nix.ts";
 
-export { type BazelName, bazelNames, markerFile, realToolVariable, type ShimName, shimNames } from "./fast-path/names.ts";
+export {
+  type BazelName,
+  bazelNames,
+  familyDirectory,
+  isShimName,
+  markerFile,
+  realToolVariable,
+  type ShimName,
+  shimFamilies,
+  shimNames,
+} from "./fast-path/names.ts";
 
 /** The whole text of the script for one name. */
 export function fastPath(name: ShimName): string {

@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
 import { printable } from "../../contract/text.ts";
-import { realToolVariable, shimNames } from "../../shim/fast-path/names.ts";
+import { optionalTools, realToolVariable, shimNames } from "../../shim/fast-path/names.ts";
 import { findRealTool } from "../../shim/tool.ts";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -16,7 +16,7 @@ export default defineCommand({
   name: "shim",
   summary: "put the guard in front of bazel and nix, take it away, or say where it is",
   details:
-    "`install` adds a marked block to your shell's start file that puts the shim's directory first on PATH; `uninstall` removes exactly that block. Both show the change first and ask.",
+    "`install` adds a marked block to your shell's start file that puts the shim first on PATH: in front of bazel, and of nix, home-manager and their kind where they are; `uninstall` removes exactly that block. Both show the change first and ask.",
   arguments: [{ name: "<action>", summary: "what to do", choices: ["install", "uninstall", "path"] }],
   options: {
     shell: { flag: "--shell <shell>", summary: `${rcShells.join(", ")} or all (by SHELL)` },
@@ -87,8 +87,10 @@ function chosenShells({ env }: Context, asked: string | undefined): readonly RcS
 function printPath({ env, output }: Context, real: string | undefined): number {
   if (real === undefined) {
     const directory = shimDirectory();
-    if (output.format === "json") output.json({ directory });
-    else output.line(directory);
+    const there = optionalTools.filter((tool) => findRealTool(tool, { ...env }).file !== undefined);
+    const path = [directory, ...there.map((tool) => shimDirectory(tool))].join(":");
+    if (output.format === "json") output.json({ directory, path });
+    else output.line(path);
     return Exit.ok;
   }
   const name = oneOf("--real", real, shimNames);

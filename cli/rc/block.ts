@@ -2,6 +2,7 @@
  * The marked block in a shell's start file. Text in, text out: what is put in can be taken out again
  * so that every byte is as it was. Files are handled as latin1, so bytes of any encoding survive.
  */
+import { markerFile, optionalTools } from "../../shim/fast-path/names.ts";
 import { fishQuoted, posixQuoted } from "../shell/quote.ts";
 
 export const rcShells = ["bash", "zsh", "fish"] as const;
@@ -11,12 +12,15 @@ const opening = "# >>> gloriousflywheel >>>";
 const closing = "# <<< gloriousflywheel <<<";
 const block = /# >>> gloriousflywheel >>>\n[\s\S]*?\n# <<< gloriousflywheel <<<\n/;
 
-/** The block that puts a directory first on PATH, once. */
-export function pathBlock(shell: RcShell, directory: string): string {
-  const body = shell === "fish" ? fishBody(directory) : posixBody(directory);
+/**
+ * The block that puts the shim first on PATH, once: its base and, each time that it is read, the directory of each
+ * tool that is there. What shims a shell above put on PATH is taken off before that is asked, or they would be found.
+ */
+export function pathBlock(shell: RcShell, base: string): string {
+  const body = shell === "fish" ? fishBody(fishQuoted(base)) : posixBody(posixQuoted(base));
   const text = [
     opening,
-    "# Puts the guard in front of bazel. `flywheel shim uninstall` takes these lines out again.",
+    "# Puts the guard in front of bazel, and of Nix where it is. `flywheel shim uninstall` takes these lines out again.",
     ...body,
     closing,
     "",
@@ -24,14 +28,37 @@ export function pathBlock(shell: RcShell, directory: string): string {
   return Buffer.from(text, "utf8").toString("latin1");
 }
 
-function posixBody(directory: string): string[] {
-  const quoted = posixQuoted(directory);
-  return [`case "$PATH:" in`, `${quoted}:*) ;;`, `*) export PATH=${quoted}:"$PATH" ;;`, "esac"];
+/** As nix/modules/shim.nix. */
+function posixBody(base: string): string[] {
+  return [
+    `_gf_shims=${base} _gf_path= _gf_rest=$PATH:`,
+    'while [ -n "$_gf_rest" ]; do',
+    `  if [ ! -e "\${_gf_rest%%:*}/${markerFile}" ]; then _gf_path=$_gf_path:\${_gf_rest%%:*}; fi`,
+    "  _gf_rest=${_gf_rest#*:}",
+    "done",
+    "PATH=${_gf_path#:}",
+    `for _gf_tool in ${optionalTools.join(" ")}; do`,
+    `  if command -v "$_gf_tool" >/dev/null; then _gf_shims=$_gf_shims:${base}-$_gf_tool; fi`,
+    "done",
+    'export PATH="$_gf_shims:$PATH"',
+    "unset _gf_shims _gf_path _gf_rest _gf_tool",
+  ];
 }
 
-function fishBody(directory: string): string[] {
-  const quoted = fishQuoted(directory);
-  return [`if test "$PATH[1]" != ${quoted}`, `    set -gx PATH ${quoted} $PATH`, "end"];
+/** As nix/modules/shim.nix. */
+function fishBody(base: string): string[] {
+  return [
+    `set -l _gf_shims ${base}`,
+    "set -l _gf_path",
+    "for _gf_dir in $PATH",
+    `    test -e $_gf_dir/${markerFile}; or set -a _gf_path $_gf_dir`,
+    "end",
+    "set -gx PATH $_gf_path",
+    `for _gf_tool in ${optionalTools.join(" ")}`,
+    `    command -q $_gf_tool; and set -a _gf_shims ${base}-$_gf_tool`,
+    "end",
+    "set -gx PATH $_gf_shims $PATH",
+  ];
 }
 
 /**

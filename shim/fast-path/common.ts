@@ -65,7 +65,7 @@ case $0 in
 *) _gf_here=. ;;
 esac
 if [ ! -e "$_gf_here/${markerFile}" ]; then
-  printf '%s\\n' "flywheel: $0 is a link to or a copy of a shim" '  next: put the directory that "flywheel shim path" prints first on PATH instead' >&2
+  printf '%s\\n' "flywheel: $0 is a link to or a copy of a shim" '  next: put what "flywheel shim path" prints first on PATH instead' >&2
   exit 78
 fi
 # Ends a loop of shims that call each other by absolute path.

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, lstatSync, readFileSync, statSync, symlinkSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { pathBlock, rcShells, withBlock, withoutBlock } from "../../cli/rc/block.ts";
@@ -15,13 +15,32 @@ afterEach(() => home.remove());
 
 const shimDirectory = join(import.meta.dirname, "../../dist/shim");
 
-test("path prints the directory that goes first on PATH", async () => {
-  expect(await home.flywheel(["shim", "path"])).toEqual({ exitCode: 0, stdout: `${shimDirectory}\n`, stderr: "" });
-  expect(existsSync(join(shimDirectory, "bazel"))).toBe(true);
+/** A tool of that name on this machine, in tools/. */
+function tool(name: string): string {
+  return home.write(`tools/${name}`, "#!/bin/sh\n", 0o755);
+}
+
+describe("path", () => {
+  const path = (args: readonly string[] = []) =>
+    home.flywheel(["shim", "path", ...args], { env: { PATH: `${shimDirectory}-nix:${home.dir}/tools` } });
+
+  test("prints the directory that goes first on PATH, alone where none of the other tools is there", async () => {
+    expect(await path()).toEqual({ exitCode: 0, stdout: `${shimDirectory}\n`, stderr: "" });
+    expect(existsSync(join(shimDirectory, "bazel"))).toBe(true);
+  });
+
+  test("and the directory of each tool that is there", async () => {
+    tool("nix");
+    tool("home-manager");
+    const both = `${shimDirectory}:${shimDirectory}-nix:${shimDirectory}-home-manager`;
+    expect((await path()).stdout).toBe(`${both}\n`);
+    expect(JSON.parse((await path(["--json"])).stdout)).toEqual({ directory: shimDirectory, path: both });
+    for (const name of ["nix", "nix-build", "nix-prefetch-url"]) expect(existsSync(join(`${shimDirectory}-nix`, name))).toBe(true);
+  });
 });
 
 test("path --real prints what the shim would run, and 127 where there is nothing", async () => {
-  const real = home.write("tools/bazel", "#!/bin/sh\n", 0o755);
+  const real = tool("bazel");
   const PATH = `${shimDirectory}:${home.dir}/tools`;
   expect((await home.flywheel(["shim", "path", "--real", "bazel"], { env: { PATH } })).stdout).toBe(`${real}\n`);
   const none = await home.flywheel(["shim", "path", "--real", "bazelisk"], { env: { PATH } });
@@ -153,18 +172,79 @@ describe("install and uninstall", () => {
   });
 });
 
-test.each(rcShells)("a directory with every odd character is quoted for %s", (shell) => {
-  if (!programOnPath(shell).available) return;
-  const directory = "/a b/'q'\"d\"/$x`y`\\z/é";
-  const file = home.write("rc", Buffer.from(`${pathBlock(shell, directory)}`, "latin1"));
+describe.each(rcShells)("the block in %s", (shell) => {
+  const { available } = programOnPath(shell);
   const flags = { bash: ["--norc"], zsh: ["-f"], fish: ["--no-config"] }[shell];
-  const ran = spawnSync(shell, [...flags, "-c", ". $RC; . $RC; env"], { env: { ...home.env, RC: file }, encoding: "utf8" });
-  expect(ran.stderr).toBe("");
-  expect(ran.stdout).toContain(`\nPATH=${directory}:/usr/local/bin:`.slice(1));
-  expect(ran.stdout.split(directory)).toHaveLength(2);
+
+  /** Runs code after the block, on a PATH that has what is in tools/ and no more of these names. */
+  function evaluated(code: string, { base = shimDirectory, PATH = `${home.dir}/tools:${home.dir}/bin` } = {}) {
+    const file = home.write("rc", Buffer.from(pathBlock(shell, base), "latin1"));
+    for (const name of ["env", shell]) if (!existsSync(join(home.dir, "bin", name))) link(name);
+    const ran = spawnSync(join(home.dir, "bin", shell), [...flags, "-c", `. $RC; ${code}`], {
+      env: { ...home.env, PATH, RC: file },
+      encoding: "utf8",
+    });
+    expect(ran.stderr).toBe("");
+    return ran.stdout;
+  }
+  /** env and the shell itself, without the rest of this machine's PATH, which may have a Nix. */
+  function link(name: string): void {
+    const peer = programOnPath(name);
+    if (!peer.available) throw new Error(peer.reason);
+    mkdirSync(join(home.dir, "bin"), { recursive: true });
+    symlinkSync(peer.path, join(home.dir, "bin", name));
+  }
+  const path = /^PATH=(.*)$/m;
+  const shims = (output: string) => (path.exec(output)?.[1] ?? "").split(":").filter((each) => each.startsWith(shimDirectory));
+
+  test.runIf(available)("a tool that is not there is not found, and one that is there is the shim's", () => {
+    const ask = (name: string) => evaluated(`command -v ${name}`).trim();
+    tool("bazel");
+    expect(ask("bazel")).toBe(`${shimDirectory}/bazel`);
+    for (const name of ["nix", "nix-build", "nixos-rebuild", "darwin-rebuild", "home-manager"]) expect(ask(name)).toBe("");
+    tool("nix");
+    expect(ask("nix")).toBe(`${shimDirectory}-nix/nix`);
+    expect(ask("home-manager")).toBe("");
+    tool("home-manager");
+    expect(ask("home-manager")).toBe(`${shimDirectory}-home-manager/home-manager`);
+    expect(ask("nixos-rebuild")).toBe("");
+  });
+
+  test.runIf(available)("read twice, and in a shell within the shell, it adds nothing twice", () => {
+    tool("nix");
+    const expected = [shimDirectory, `${shimDirectory}-nix`];
+    const nested = evaluated(`. $RC; ${shell} ${flags.join(" ")} -c '. $RC; env'`);
+    expect(shims(nested)).toEqual(expected);
+    expect(path.exec(nested)?.[1]).toBe(`${expected.join(":")}:${home.dir}/tools:${home.dir}/bin`);
+  });
+
+  test.runIf(available)("a tool that has gone since is not guarded in the next shell", () => {
+    const PATH = `${shimDirectory}:${shimDirectory}-nix:${home.dir}/tools:${home.dir}/bin`;
+    expect(shims(evaluated("env", { PATH }))).toEqual([shimDirectory]);
+    const file = tool("nix");
+    expect(shims(evaluated("env", { PATH }))).toEqual([shimDirectory, `${shimDirectory}-nix`]);
+    rmSync(file);
+    expect(shims(evaluated("env", { PATH }))).toEqual([shimDirectory]);
+  });
+
+  test.runIf(available)("a directory with every odd character is quoted", () => {
+    const base = `${home.dir}/a b/'q'"d"/$x\`y\`\\z/é/shim`;
+    for (const each of [base, `${base}-nix`]) home.write(join(each.slice(home.dir.length), ".flywheel-shim"), "");
+    tool("nix");
+    expect(path.exec(evaluated(". $RC; env", { base }))?.[1]).toBe(`${base}:${base}-nix:${home.dir}/tools:${home.dir}/bin`);
+  });
+
+  test.runIf(available)("empty entries of PATH stay, and it leaves no variable of its own", () => {
+    if (shell === "fish") return;
+    const output = evaluated("env; set", { PATH: `:${home.dir}/tools::${home.dir}/bin:` });
+    expect(path.exec(output)?.[1]).toBe(`${shimDirectory}::${home.dir}/tools::${home.dir}/bin:`);
+    expect(output).not.toContain("_gf_");
+  });
 });
 
-test("an older block is replaced in its place", () => {
+test("an older block is replaced in its place, whatever its lines were", () => {
+  const old = withBlock("a\n", pathBlock("bash", "/old").replace(/^_gf_[\s\S]*_gf_tool$/m, 'case "$PATH:" in\n/old:*) ;;\nesac'));
+  expect(withBlock(old, pathBlock("bash", "/new"))).toBe(withBlock("a\n", pathBlock("bash", "/new")));
   const before = withBlock("a\n", pathBlock("bash", "/old"));
   const after = withBlock(`${before}b\n`, pathBlock("bash", "/new $& dir"));
   expect(after).not.toContain("/old");

@@ -69,6 +69,22 @@ describe("exec", () => {
   });
 });
 
+test.each(["nix", "nix-build", "nixos-rebuild", "home-manager"])(
+  "exec and compat find the shim of %s, by the launcher and by Node",
+  (name) => {
+    home.write(`tools/${name}`, '#!/bin/sh\necho "$0 $*"\n', 0o755);
+    const launcher = join(root, "dist/bin/flywheel");
+    const forms = [["exec", "--"], ["exec"], ["compat", "--reason", "why", "--"], ["compat", "--reason=why", "--"]];
+    for (const form of forms) {
+      const ran = spawnSync(launcher, [...form, name, "--version"], { env, cwd: home.dir, encoding: "utf8" });
+      expect([ran.status, ran.stdout], ran.stderr).toEqual([0, `${home.dir}/tools/${name} --version\n`]);
+    }
+    const none = spawnSync(launcher, ["exec", "--", "darwin-rebuild"], { env, encoding: "utf8" });
+    expect([none.status, none.stdout]).toEqual([127, ""]);
+    expect(none.stderr).toContain("darwin-rebuild: not found on PATH behind the shim");
+  },
+);
+
 describe("compat", () => {
   test("runs the tool with the reason, once", () => {
     const ran = run(["compat", "--reason", " cache is down ", "--", "bazel", "version", "x"]);

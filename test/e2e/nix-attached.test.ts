@@ -36,7 +36,7 @@ describe.skipIf(missing.length > 0)("a cache that the daemon found", { timeout: 
   });
 
   async function shim(name: string, args: readonly string[]): Promise<NixRun> {
-    const result = await execa(join(built.shim, name), args, {
+    const result = await execa(built.shimOf(name), args, {
       cwd: machine.dir,
       env: { ...stage.env, ...machine.env },
       extendEnv: false,

@@ -5,7 +5,7 @@
 import { once } from "node:events";
 import { appendFileSync, chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { StatusReport } from "../../contract/api.ts";
@@ -81,7 +81,7 @@ describe.skipIf(missing.length > 0)("a real Nix behind the shim", { timeout: 60_
     args: readonly string[],
     more: { env?: Readonly<Record<string, string | undefined>>; cwd?: string; file?: string } = {},
   ): Promise<NixRun> {
-    const result = await execa(more.file ?? join(built.shim, name), args, {
+    const result = await execa(more.file ?? built.shimOf(name), args, {
       cwd: more.cwd ?? machine.dir,
       env: { ...stage.env, ...machine.env, ...more.env },
       extendEnv: false,
@@ -207,7 +207,8 @@ describe.skipIf(missing.length > 0)("a real Nix behind the shim", { timeout: 60_
       writeFileSync(file, `#!/usr/bin/env nix-shell\n#! nix-shell -i bash ${shell}\ncat $input\nprintf '%s|' "$@"\n`);
       chmodSync(file, 0o755);
       publish();
-      const run = await shim(attachedTo, "script", ["--offline", "a b"], { file });
+      const PATH = `${dirname(built.shimOf("nix-shell"))}:${attachedTo.env["PATH"]}`;
+      const run = await shim(attachedTo, "script", ["--offline", "a b"], { file, env: { PATH } });
       expect(run.exitCode, run.stderr).toBe(0);
       expect(run.stdout).toMatch(/^cached-\d+\n--offline\|a b\|$/);
     });

@@ -57,7 +57,7 @@ describe.skipIf(nixMissing || (!direnv.available && !peersRequired()))("direnv",
     const before = { ...env };
     const entered = await prompt(project);
     expect(entered.said).toEqual([`flywheel: attached, local-proof: ${shells.cache.url} on cache.tail0ffee.ts.net`]);
-    expect(env["PATH"]).toBe(`${shells.shim}:${before["PATH"]}`);
+    expect(env["PATH"]).toBe(`${shells.shim}:${shells.shim}-nix:${before["PATH"]}`);
     expect(env).toMatchObject({ GF_GUARD_SCOPE: "all", BAZEL_REMOTE_CACHE: shells.cache.url, NIX_CONFIG: before["NIX_CONFIG"] });
 
     expect((await prompt(project)).changes).toBeUndefined();
@@ -99,7 +99,7 @@ describe.skipIf(nixMissing || (!direnv.available && !peersRequired()))("direnv",
     const entered = await prompt(project);
     expect(entered.said).toHaveLength(1);
     expect(env["OWN_HOOK"]).toBe("ran");
-    expect(env["PATH"]?.split(":").slice(0, 2)).toEqual([shells.shim, "/opt/own"]);
+    expect(env["PATH"]?.split(":").slice(0, 3)).toEqual([shells.shim, `${shells.shim}-nix`, "/opt/own"]);
     await shells.stage.flywheel(["detach"]);
     expect((await prompt(project)).changes).toMatchObject({ BAZEL_REMOTE_CACHE: null });
   });

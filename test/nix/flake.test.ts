@@ -45,12 +45,12 @@ describe.skipIf(nixMissing)("the flake", () => {
   test("the package runs from the store, with its own node, and keeps nothing that only built it", async () => {
     const { stdout } = await run(join(built, "bin/flywheel"), ["version"], { PATH: "/nonexistent:/usr/bin:/bin" });
     expect(stdout).toBe(`flywheel ${JSON.parse(readFileSync(join(house.flake, "package.json"), "utf8")).version}`);
-    const shim = await run(join(built, "bin/flywheel"), ["shim", "path"]);
-    expect(shim.stdout).toBe(join(built, "lib/gloriousflywheel/shim"));
+    const { directory } = JSON.parse((await run(join(built, "bin/flywheel"), ["shim", "path", "--json"])).stdout);
+    expect(directory).toBe(join(built, "lib/gloriousflywheel/shim"));
     const closure = await house.nix(["path-info", "--recursive", built]);
     expect(closure.stdout).not.toContain("node-modules");
     // The system's own sh, not Nix's bash.
-    expect(readFileSync(join(shim.stdout, "bazel"), "utf8")).toMatch(/^#!\/bin\/sh\n/);
+    expect(readFileSync(join(directory, "bazel"), "utf8")).toMatch(/^#!\/bin\/sh\n/);
   });
 
   test("built a second time, it is the same bytes", { timeout: 120_000 }, async () => {

@@ -3,6 +3,7 @@
  * stand-in (test/fixtures/nix-flake/nixpkgs/modules.nix), since nixpkgs cannot be had without a network.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { pathBlock, type RcShell } from "../../cli/rc/block.ts";
 import { parseConfig, parseProfile } from "../../contract/config.ts";
 import { gloriousflywheel } from "../../contract/profile.ts";
 import { makeNixHouse, type NixHouse, nixMissing, nixProgram } from "../fixtures/nix-flake/nix.ts";
@@ -87,9 +88,11 @@ describe.skipIf(nixMissing)("modules", () => {
       daemon: { logLevel: "debug", idleExitMinutes: 30 },
     });
     expect(found.xdg.configFile["direnv/lib/gloriousflywheel.sh"].text).toMatch(/^source \/\S+\/share\/gloriousflywheel\/direnv\.sh\n$/);
-    expect(found.programs.bash.initExtra).toMatch(/export PATH=\/\S+\/shim:"\$PATH"/);
+    const shim = /=(\/\S+\/shim) /.exec(found.programs.bash.initExtra)?.[1] ?? "";
+    const block = (shell: RcShell): string => `${pathBlock(shell, shim).split("\n").slice(2, -2).join("\n").replaceAll("'", "")}\n`;
+    expect(found.programs.bash.initExtra).toBe(block("bash"));
     expect(found.programs.zsh.initContent).toBe(found.programs.bash.initExtra);
-    expect(found.programs.fish.interactiveShellInit).toMatch(/set -gx PATH \/\S+\/shim \$PATH/);
+    expect(found.programs.fish.interactiveShellInit).toBe(block("fish"));
   });
 
   test("without `extends` the profile is nobody's but its own", async () => {

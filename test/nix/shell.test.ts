@@ -33,7 +33,8 @@ describe.skipIf(nixMissing)("entering", () => {
     const path = (env["PATH"] ?? "").split(":");
     expect(path[0]).toBe(shells.shim);
     expect(path.filter((directory) => directory.endsWith("/shim"))).toEqual([shells.shim]);
-    expect(path[1]).toBe("/opt/own");
+    // Nix is there, home-manager and the others are not.
+    expect(path.slice(1, 3)).toEqual([`${shells.shim}-nix`, "/opt/own"]);
     expect(env["GF_GUARD_SCOPE"]).toBe("all");
     // What a child would keep after the attachment is gone.
     expect(env["NIX_CONFIG"]).toBe(shells.env["NIX_CONFIG"]);
@@ -240,20 +241,24 @@ describe("the hook alone", () => {
 
         const failing = await run(`${dir}/links::/usr/bin:${dir}/old-shim:/bin`);
         expect([failing.exitCode, failing.stderr]).toEqual([0, "broken\nbroken"]);
-        expect(environmentOf(failing.stdout)).toMatchObject({ PATH: `${dir}/lib/shim:${dir}/links::/usr/bin:/bin`, GF_GUARD_SCOPE: "all" });
+        expect(environmentOf(failing.stdout)).toMatchObject({
+          PATH: `${dir}/lib/shim:${dir}/lib/shim-nix:${dir}/links::/usr/bin:/bin`,
+          GF_GUARD_SCOPE: "all",
+        });
       } finally {
         remove();
       }
     },
   );
 
-  /** A flywheel that is a link to one that fails, with a shim's directory beside it. */
+  /** A Nix, and a flywheel that is a link to one that fails, with the shim's directories beside it. */
   function house(): { dir: string; remove: () => void } {
     const dir = realpathSync(mkdtempSync(join(tmpdir(), "gf-hook-")));
-    for (const each of ["lib/bin", "lib/shim", "links", "old-shim"]) mkdirSync(join(dir, each), { recursive: true });
+    for (const each of ["lib/bin", "lib/shim", "lib/shim-nix", "links", "old-shim"]) mkdirSync(join(dir, each), { recursive: true });
     program(join(dir, "lib/bin/flywheel"), "#!/bin/sh\necho broken >&2\nexit 1\n");
     symlinkSync("../lib/bin/flywheel", join(dir, "links/flywheel"));
-    for (const each of ["lib/shim", "old-shim"]) writeFileSync(join(dir, each, ".flywheel-shim"), "");
+    program(join(dir, "links/nix"), "#!/bin/sh\n");
+    for (const each of ["lib/shim", "lib/shim-nix", "old-shim"]) writeFileSync(join(dir, each, ".flywheel-shim"), "");
     return { dir, remove: () => rmSync(dir, { recursive: true, force: true }) };
   }
 });

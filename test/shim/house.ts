@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { silentEventFlags } from "../../contract/bazel/injection.ts";
 import { type Published, serializePublished } from "../../contract/published.ts";
 import { readClock } from "../../daemon/api/client/clock.ts";
+import { familyDirectory, isShimName } from "../../shim/fast-path.ts";
 import { writeShim } from "../../shim/write.ts";
 import { endpointOf } from "../fixtures/endpoint.ts";
 
@@ -25,11 +26,14 @@ export interface Outcome {
 
 export interface House {
   readonly root: string;
+  /** The base; `shimOf` knows where each name is. */
   readonly shim: string;
   readonly tools: string;
   readonly work: string;
   readonly attachment: string;
   readonly env: Readonly<Record<string, string>>;
+  /** The script of a name; of what is no name, what stands by that path from the base. */
+  shimOf(name: string): string;
   /** Writes the attachment file, alive unless the changes say otherwise; a string is written as it is. */
   publish(changes?: Partial<Published> | string): void;
   run(args: readonly string[], options?: RunOptions): Promise<Outcome>;
@@ -48,7 +52,8 @@ export interface RunOptions {
 export async function buildHouse(plan = "flywheel-plan-1\nstop"): Promise<House> {
   const root = realpathSync(mkdtempSync(join(tmpdir(), "gf-house-")));
   const [shim, tools, work, home] = ["shim", "tools", "work", "home"].map((name) => join(root, name)) as [string, string, string, string];
-  await writeShim(shim);
+  await writeShim(root);
+  const shimOf = (name: string): string => join(root, isShimName(name) ? familyDirectory(name) : "shim", name);
   for (const directory of [join(root, "bin"), tools, work, home]) mkdirSync(directory, { recursive: true });
   script(join(tools, "bazel"), `for word in "$@"; do printf '%s\\0' "$word"; done`);
   script(join(tools, "bazelisk"), `for word in "$@"; do printf '%s\\0' "$word"; done`);
@@ -69,13 +74,14 @@ export async function buildHouse(plan = "flywheel-plan-1\nstop"): Promise<House>
   return {
     root,
     shim,
+    shimOf,
     tools,
     work,
     attachment,
     env,
     publish: (changes = {}) =>
       writeFileSync(attachment, typeof changes === "string" ? changes : serializePublished({ ...alive(), ...changes }), { mode: 0o600 }),
-    run: (args, options = {}) => runShim({ env, shim, work }, args, options),
+    run: (args, options = {}) => runShim({ env, shimOf, work }, args, options),
     remove: () => rmSync(root, { recursive: true, force: true }),
   };
 }
@@ -120,13 +126,13 @@ export function words(outcome: Outcome): string[] {
 }
 
 function runShim(
-  house: { env: Record<string, string>; shim: string; work: string },
+  house: { env: Record<string, string>; shimOf: House["shimOf"]; work: string },
   args: readonly string[],
   options: RunOptions,
 ): Promise<Outcome> {
   const env: Record<string, string> = {};
   for (const [name, value] of Object.entries({ ...house.env, ...options.env })) if (value !== undefined) env[name] = value;
-  const [file = "", ...before] = [...(options.shell ?? []), join(house.shim, options.name ?? "bazel")];
+  const [file = "", ...before] = [...(options.shell ?? []), house.shimOf(options.name ?? "bazel")];
   const child = spawn(file, [...before, ...args], { env, cwd: options.cwd ?? house.work, stdio: ["pipe", "pipe", "pipe"] });
   // A tool that never reads may be gone before this is written.
   child.stdin.on("error", () => {}).end(options.input ?? "");

@@ -112,7 +112,7 @@ const userConfig = "cores = 1\nextra-substituters = https://a.example";
 async function throughShell(shell: readonly string[], lines: readonly Line[]): Promise<(string[] | undefined)[]> {
   const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
   const file = join(scratch, "calls");
-  const calls = lines.map(({ tool, args }) => [...shell, join(house.shim, tool), ...args].map(quoted).join(" "));
+  const calls = lines.map(({ tool, args }) => [...shell, house.shimOf(tool), ...args].map(quoted).join(" "));
   writeFileSync(file, calls.map((call) => `${call}\nprintf '%s\\0\\1' "=$?"\n`).join(""));
   const env = { ...house.env, NIX_CONFIG: userConfig };
   const child = spawn("/bin/sh", [file], { env, cwd: house.work, stdio: ["ignore", "pipe", "ignore"] });

@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { manifestName } from "../../contract/manifest.ts";
-import { isNixName, nixNames } from "../../contract/nix/commands.ts";
+import { nixNames } from "../../contract/nix/commands.ts";
 import { settingFlags, settingLines } from "../../contract/nix/injection.ts";
 import { type Published, parsePublished, serializePublished } from "../../contract/published.ts";
 import { parseMark } from "../../contract/running.ts";
@@ -161,7 +161,7 @@ describe("a script for each name", () => {
   it("ends a loop of shims", async () => {
     const loop = join(house.root, "loop");
     mkdirSync(loop);
-    script(join(loop, "nix"), `exec '${join(house.shim, "nix")}' "$@"`);
+    script(join(loop, "nix"), `exec '${house.shimOf("nix")}' "$@"`);
     const outcome = await house.run(["--version"], { name: "nix", env: { GF_REAL_NIX: join(loop, "nix") } });
     expect(outcome.code).toBe(78);
     expect(outcome.stderr).toMatch(/^flywheel: refused nix: shims call each other in a loop/);
@@ -169,7 +169,7 @@ describe("a script for each name", () => {
 
   it("is no shim through a link", async () => {
     const link = join(house.root, "nix");
-    symlinkSync(join(house.shim, "nix"), link);
+    symlinkSync(house.shimOf("nix"), link);
     const outcome = await house.run([], { shell: ["/bin/sh", link] });
     expect(outcome.code).toBe(78);
     expect(outcome.stderr).toMatch(/is a link to or a copy of a shim/);
@@ -214,7 +214,11 @@ describe("scope", () => {
   });
 });
 
-it("every name has a script", () => {
-  for (const name of nixNames) expect(readFileSync(join(house.shim, name), "utf8")).toMatch(/^#!\/bin\/sh\n/);
-  expect(readdirSync(house.shim).filter(isNixName).sort()).toEqual([...nixNames].sort());
+it("every name has a script, in the directory of the tool that it comes with", () => {
+  for (const name of nixNames) expect(readFileSync(house.shimOf(name), "utf8")).toMatch(/^#!\/bin\/sh\n/);
+  const alone = ["darwin-rebuild", "home-manager", "nixos-rebuild"];
+  for (const name of alone) expect(readdirSync(join(house.root, `shim-${name}`))).toEqual([".flywheel-shim", name]);
+  const own = nixNames.filter((name) => !alone.includes(name));
+  expect(readdirSync(join(house.root, "shim-nix")).sort()).toEqual([".flywheel-shim", ...own].sort());
+  expect(readdirSync(house.shim).sort()).toEqual([".flywheel-shim", "bazel", "bazelisk", "flywheel"]);
 });

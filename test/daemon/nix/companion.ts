@@ -69,7 +69,7 @@ export async function startCompanion(machine: NixMachine, options: { readonly ca
   return {
     flywheel,
     shim: async (name, args, more = {}) => {
-      const run = await execa(join(built.shim, name), args, {
+      const run = await execa(built.shimOf(name), args, {
         ...as,
         env: {
           ...env,
