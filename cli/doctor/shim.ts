@@ -5,7 +5,7 @@ import type { Environment } from "../../contract/environment.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { printable } from "../../contract/text.ts";
 import { withoutWaiting } from "../../daemon/api/client/bounded.ts";
-import { bazelNames, markerFile, realToolVariable } from "../../shim/fast-path.ts";
+import { bazelNames, markerFile, realToolVariable, type ShimName, shimFamilies } from "../../shim/fast-path.ts";
 import { findRealTool, isProgram } from "../../shim/tool.ts";
 import { shimDirectory } from "../package.ts";
 import { typed } from "../shell/quote.ts";
@@ -27,11 +27,16 @@ export function checkShim({ env }: Facts): readonly Check[] {
   }
   const directories = (env["PATH"] ?? "").split(":").map((directory) => directory || ".");
   const shims = directories.filter((directory) => existsSync(join(directory, markerFile)));
-  return [...placed(own, directories, shims), ...copies(directories), ...realTools(env, shims.length > 0)];
+  return [
+    ...placed(own, directories, shims),
+    ...placedTools(env, directories, shims),
+    ...copies(directories),
+    ...realTools(env, shims.length > 0),
+  ];
 }
 
 function placed(own: string, directories: readonly string[], shims: readonly string[]): readonly Check[] {
-  const [first] = shims;
+  const first = shims.find((directory) => isProgram(join(directory, "bazel")));
   if (first === undefined) {
     return [
       warn("shim", "the guard is not on PATH: nothing is guarded in this shell", {
@@ -40,19 +45,8 @@ function placed(own: string, directories: readonly string[], shims: readonly str
       }),
     ];
   }
-  const before = directories.slice(0, directories.indexOf(first));
-  const earlier = bazelNames.flatMap((name) => before.map((directory) => join(directory, name)).filter(isProgram));
-  const found: Check[] =
-    earlier.length === 0
-      ? [ok("shim", `the guard comes first on PATH (${first})`)]
-      : earlier.map((file) =>
-          fail("shim-order", `${printable(file, 400)} comes before the guard on PATH`, {
-            reason: /\/bazelisk\/downloads\//.test(file)
-              ? "bazelisk puts Bazel's own directory in front for whatever it starts"
-              : "commands by that name are not guarded",
-            next: "flywheel shim install, as the last to change PATH; then open a new shell, or hash -r",
-          }),
-        );
+  const earlier = earlierThan(first, bazelNames, directories);
+  const found: Check[] = earlier.length === 0 ? [ok("shim", `the guard comes first on PATH (${first})`)] : [...earlier];
   if (real(first) !== real(own)) {
     found.push(
       warn("shim-other", `the guard on PATH is another installation's: ${printable(first, 400)}`, {
@@ -62,6 +56,36 @@ function placed(own: string, directories: readonly string[], shims: readonly str
     );
   }
   return found;
+}
+
+/** Each tool that is there has its own directory of shims on PATH, before itself: `shim install` looks for them in each new shell. */
+function placedTools(env: Environment, directories: readonly string[], shims: readonly string[]): readonly Check[] {
+  if (shims.length === 0) return [];
+  return shimFamilies.flatMap(({ tool, names }) => {
+    if (tool === undefined || findRealTool(tool, { ...env }).file === undefined) return [];
+    const first = shims.find((directory) => isProgram(join(directory, tool)));
+    if (first !== undefined) return earlierThan(first, names, directories);
+    return [
+      warn("shim-tool", `the guard of ${tool} is not on PATH: it is not guarded in this shell`, {
+        reason: `its directory is ${shimDirectory(tool)}`,
+        next: "flywheel shim install, then open a new shell",
+      }),
+    ];
+  });
+}
+
+/** What is found on PATH before a shim's directory, by one of its names. */
+function earlierThan(first: string, names: readonly ShimName[], directories: readonly string[]): readonly Check[] {
+  const before = directories.slice(0, directories.indexOf(first)).filter((directory) => !existsSync(join(directory, markerFile)));
+  const earlier = names.flatMap((name) => before.map((directory) => join(directory, name)).filter(isProgram));
+  return earlier.map((file) =>
+    fail("shim-order", `${printable(file, 400)} comes before the guard on PATH`, {
+      reason: /\/bazelisk\/downloads\//.test(file)
+        ? "bazelisk puts Bazel's own directory in front for whatever it starts"
+        : "commands by that name are not guarded",
+      next: "flywheel shim install, as the last to change PATH; then open a new shell, or hash -r",
+    }),
+  );
 }
 
 /** A shim that was copied or linked out of its directory lacks the marker: it stops with an error, and may be taken for the real tool. */

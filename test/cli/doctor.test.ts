@@ -203,6 +203,21 @@ describe("the shim", () => {
     expect(find(report, "shim")).toEqual([]);
   });
 
+  test("a tool that is there has its guard on PATH too, before itself; of one that is not there, nothing is said", async () => {
+    const [tools, guard] = [join(home.dir, "tools"), `${shimDirectory}-nix`];
+    for (const name of ["nix", "nix-build"]) home.write(`tools/${name}`, "#!/bin/sh\n", 0o755);
+    const missing = await doctor(path(shimDirectory, tools));
+    expect(said(missing, "shim-tool")).toBe("warn: the guard of nix is not on PATH: it is not guarded in this shell");
+    expect(find(missing, "shim-tool")[0]?.reason).toBe(`its directory is ${guard}`);
+    const late = await doctor(path(shimDirectory, tools, guard));
+    expect(find(late, "shim-order").map(({ what }) => what)).toEqual(
+      ["nix", "nix-build"].map((name) => `${tools}/${name} comes before the guard on PATH`),
+    );
+    const right = await doctor(path(shimDirectory, guard, tools));
+    expect([...find(right, "shim-order"), ...find(right, "shim-tool")]).toEqual([]);
+    expect(said(right, "shim")).toBe(`ok: the guard comes first on PATH (${shimDirectory})`);
+  });
+
   test("a copy and a link lack the marker", async () => {
     mkdirSync(join(home.dir, "bin"));
     copyFileSync(join(shimDirectory, "bazel"), join(home.dir, "bin/bazel"));
