@@ -16,6 +16,7 @@ import type { AttachmentSource, Standing } from "./attachment.ts";
 import type { EnvFile } from "./env-file.ts";
 import type { NixAttachmentSource } from "./nix/attachment.ts";
 import { decideNix } from "./nix/decide.ts";
+import { nextOf } from "./refusal.ts";
 import type { Scope, Workspace } from "./scope.ts";
 
 export interface Invocation {
@@ -88,7 +89,7 @@ export async function decide(invocation: Invocation, world: World): Promise<Deci
     return await guarded(line, invocation, world);
   } catch (error) {
     if (!(error instanceof FlywheelError)) throw error;
-    return refuse(line, error.message, { next: error.next === undefined ? [] : [error.next] });
+    return refuse(line, error.message, { next: nextOf(error) });
   }
 }
 

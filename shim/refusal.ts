@@ -1,5 +1,12 @@
 /** What the guard says. The first line is fixed, so that people and programs can look for it. */
+import type { FlywheelError } from "../contract/errors.ts";
 import type { Invocation, Refusal } from "./decide.ts";
+
+/** The error's own next step; status says only that heavy commands are refused for a file, doctor what is wrong with all of them. */
+export function nextOf(error: FlywheelError): readonly string[] {
+  const own = error.next === undefined ? [] : [error.next];
+  return error.code === "config-invalid" ? [...own, "flywheel doctor"] : own;
+}
 
 /** The text of a refusal for stderr. To a program that drives Bazel (it passes --tool_tag), only the first line. */
 export function refusalText(refusal: Refusal, invocation: Invocation): string {

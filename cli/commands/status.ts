@@ -1,5 +1,7 @@
 import { Exit } from "../../contract/exit.ts";
 import { defineCommand } from "../command.ts";
+import type { Paint } from "../output/paint.ts";
+import { type ConfigurationFault, configurationFault } from "../status/configuration.ts";
 import { readStatus } from "../status/report.ts";
 import { exitOf, viewStatus } from "../status/view.ts";
 
@@ -15,8 +17,17 @@ export default defineCommand({
   exits: [{ code: Exit.notAttached, means: "Bazel is not attached" }],
   async run({ paths, profile, output }) {
     const report = await readStatus(paths, profile);
-    if (output.format === "json") output.json(report);
-    else output.line(viewStatus(report, output.paint));
+    const configuration = await configurationFault(paths, profile);
+    if (output.format === "json") output.json({ ...report, configuration });
+    else {
+      output.text(viewStatus(report, output.paint));
+      if (configuration !== null) output.text(viewFault(configuration, output.paint));
+    }
     return exitOf(report);
   },
 });
+
+function viewFault({ fault, next }: ConfigurationFault, paint: Paint): string {
+  const lines = [`  config   ${paint.red("heavy commands are refused until it is mended")}`, `           ${fault}`];
+  return [...lines, ...(next === null ? [] : [`    next   ${next}`])].join("\n");
+}

@@ -44,7 +44,7 @@ export default defineCommand({
     }
     if (output.format === "json") output.json(report);
     else {
-      output.line(viewStatus(report, output.paint));
+      output.text(viewStatus(report, output.paint));
       const running = report.daemon?.version;
       // Its service unit starts it, and would again: ensureDaemon leaves it (autostart.ts).
       if (running !== undefined && isNewer(version, running)) {

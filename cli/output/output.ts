@@ -7,6 +7,7 @@ import { isatty } from "node:tty";
 import type { Environment } from "../../contract/environment.ts";
 import { Exit } from "../../contract/exit.ts";
 import { type Paint, paint } from "./paint.ts";
+import { fitted } from "./wrap.ts";
 
 /** Past the streams, one of which has just failed. */
 function lastWords(text: string): void {
@@ -57,6 +58,12 @@ export class Output {
 
   line(text = ""): void {
     this.raw(`${text}\n`);
+  }
+
+  /** Lines that a terminal would break anywhere, broken between words; to a pipe they go as they are. */
+  text(text: string): void {
+    const { columns } = this;
+    this.line(columns === undefined ? text : fitted(text, columns));
   }
 
   raw(text: string): void {

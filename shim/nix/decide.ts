@@ -16,6 +16,7 @@ import {
 import { nixConfigLists } from "../../contract/nix-config.ts";
 import { printable } from "../../contract/text.ts";
 import type { Decision, Invocation, Refusal, World } from "../decide.ts";
+import { nextOf } from "../refusal.ts";
 import { readScript } from "./script.ts";
 
 type Guarded = Extract<NixCommandLine, { kind: "guarded" }>;
@@ -75,7 +76,7 @@ async function guarded(line: Guarded, invocation: Invocation, world: World): Pro
     return await attached(line, invocation, world, scope.why);
   } catch (error) {
     if (!(error instanceof FlywheelError)) throw error;
-    return refuse(line.command, error.message, { next: error.next === undefined ? [] : [error.next] });
+    return refuse(line.command, error.message, { next: nextOf(error) });
   }
 }
 

@@ -52,6 +52,18 @@ test("no daemon, nothing published: unattached, 3, and what next", async () => {
   });
 });
 
+test("a configuration that the guard cannot read: said, although attached, with what mends it", async () => {
+  publish(5);
+  expect(JSON.parse((await home.flywheel(["status", "--json"])).stdout)).toMatchObject({ configuration: null });
+  home.write("config/config.toml", "[guard]\ngarbage\n");
+  const { exitCode, stdout } = await home.flywheel(["status"]);
+  expect(exitCode).toBe(0);
+  expect(stdout).toMatch(/config +heavy commands are refused until it is mended\n +\S+config\.toml:2: .*\n +next +mend line 2 of /);
+  const json = JSON.parse((await home.flywheel(["status", "--json"])).stdout);
+  expect(json).toMatchObject({ bazel: { state: "attached" }, configuration: { fault: expect.stringContaining("config.toml:2: ") } });
+  expect((await home.flywheel(["status"], { env: { GF_PROFILE: "none" } })).stdout).toContain("refused until it is mended");
+});
+
 test("no daemon, a lease that still runs: attached, and how long that holds", async () => {
   publish(5);
   const { exitCode, stdout } = await home.flywheel(["status"]);

@@ -1,6 +1,8 @@
 /** A status as a person reads it: few lines, each short enough to be read. */
+import { stripVTControlCharacters } from "node:util";
 import { expect, test } from "vitest";
 import { paint } from "../../cli/output/paint.ts";
+import { fitted } from "../../cli/output/wrap.ts";
 import { viewStatus } from "../../cli/status/view.ts";
 import type { CandidateReport, StatusReport } from "../../contract/api.ts";
 
@@ -113,4 +115,15 @@ test("where nothing is attached the others say why too, but not the one that has
   expect(shown).not.toContain("also grpc://a:1");
   const { about: _, ...held } = { ...bazel, rung: null, reason: "detached by flywheel detach" };
   expect(view({ detached: true, bazel: held, candidates })).not.toContain("also ");
+});
+
+test("on a terminal each line is broken between words, and goes on below where its words began", () => {
+  const lines = fitted(
+    `  ${paint({ FORCE_COLOR: "1" }, true).red("bazel")}    unattached  no candidate: there is no client at /a/b\n  nix  ok`,
+    40,
+  );
+  expect(stripVTControlCharacters(lines)).toBe("  bazel    unattached  no candidate:\n           there is no client at /a/b\n  nix  ok");
+  expect(fitted("    next   a-word-that-is-longer-than-the-line-is-wide", 40)).toBe(
+    "    next   a-word-that-is-longer-than-the-line-is-wide",
+  );
 });

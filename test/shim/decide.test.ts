@@ -386,3 +386,15 @@ describe("the escape", () => {
     expect((await decided({ args: ["info"], env: { GF_GUARD_BYPASS: "x" } })).decision.kind).toBe("run");
   });
 });
+
+it("a configuration that cannot be read is refused with its line, and with what looks at all of them", async () => {
+  config("garbage\n");
+  for (const tool of ["bazel", "nix"]) {
+    const invocation = { tool, args: ["build", "//x"], env: { GF_GUARD_SCOPE: "all", GF_CONFIG_DIR: join(root, "config") }, cwd: work };
+    expect(await decide(invocation, surroundings(invocation, "look"))).toMatchObject({
+      kind: "refuse",
+      reason: expect.stringContaining("config.toml:1: "),
+      next: [`mend line 1 of ${root}/config/config.toml`, "flywheel doctor"],
+    });
+  }
+});
