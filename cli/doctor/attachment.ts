@@ -14,9 +14,7 @@ export function checkTailnet({ tailnet, daemon, bazel }: StatusReport): readonly
   const reason = tailnet.reason === null ? null : printable(tailnet.reason, 400);
   const next = tailnet.next === null ? null : printable(tailnet.next, 400);
   if (daemon === null) return [warn("tailnet", "not known: only the daemon asks the Tailscale client", { next })];
-  const via = tailnet.via === null ? "" : `, read from ${printable(tailnet.via, 200)}`;
-  if (tailnet.name === null && tailnet.backendState === null)
-    return [bad("tailnet", `no Tailscale client answers${via}`, { reason, next })];
+  if (tailnet.name === null && tailnet.backendState === null) return [bad("tailnet", "no Tailscale client answers", { reason, next })];
   const name = printable(tailnet.name ?? "", 200) || "without a name";
   const self = tailnet.self === null ? "" : `, this node is ${printable(tailnet.self, 200)}`;
   return [
@@ -47,7 +45,11 @@ function checkAttachment(kind: Tool, report: AttachmentReport, status: StatusRep
   if (report.state === "unattached") {
     const rung = report.rung === null ? "" : `${report.rung}: `;
     const last = report.proofAgeS === null ? "" : `; last proved ${span(report.proofAgeS)} ago`;
-    const detail = { since: report.since, reason: `${rung}${printable(report.reason ?? "no reason is known", 400)}${last}`, next };
+    // The tailnet's own check stands above with its reason and what to do.
+    const { tailnet } = status;
+    const told = tailnet.reason !== null && report.reason?.endsWith(tailnet.reason) === true && report.next === tailnet.next;
+    const words = told ? "no candidate, for the tailnet's reason above" : printable(report.reason ?? "no reason is known", 400);
+    const detail = { since: report.since, reason: `${rung}${words}${last}`, next: told && !advised ? null : next };
     if (status.detached) return [warn(kind, `${kind} is detached by \`flywheel detach\``, { since: report.since, next: "flywheel up" })];
     if (report.unsettled) return [warn(kind, `${kind} is not attached yet: a first answer is still coming`, detail)];
     // The mode is the Bazel attachment's; without Nix's everything works, only slower.

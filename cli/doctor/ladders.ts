@@ -1,5 +1,5 @@
 /** Candidates and their ladders: how far each one climbed, and why it is not the attached one. */
-import type { CandidateReport, StatusReport } from "../../contract/api.ts";
+import type { CandidateReport, RejectionReport, StatusReport } from "../../contract/api.ts";
 import { rungs } from "../../contract/candidate.ts";
 import { printable } from "../../contract/text.ts";
 import { latency } from "../../contract/words.ts";
@@ -31,7 +31,7 @@ function ladderOf(candidate: CandidateReport): Ladder {
     steps: stepsOf(candidate),
     reason: candidate.reason === null ? null : printable(candidate.reason, 400),
     next: candidate.next === null ? null : printable(candidate.next, 400),
-    why: passedOver(candidate),
+    why: shownWhy(candidate),
   };
 }
 
@@ -52,7 +52,7 @@ export function stepsOf({
 }
 
 /** The daemon's own word (daemon/attachment/why.ts), or ours for one that has none. */
-function passedOver({ attached, why, rung, reason, health }: CandidateReport): string | null {
+function shownWhy({ attached, why, rung, reason, health }: CandidateReport): string | null {
   if (attached) return null;
   if (why !== null) return printable(why, 400);
   if (rung !== null || reason !== null) return "it failed its last probe";
@@ -76,11 +76,18 @@ export function checkLadders(ladders: readonly Ladder[], status: StatusReport): 
   });
 }
 
-/** What was looked at and turned down before anything was dialled. */
-export function checkRejections({ rejections }: StatusReport): readonly Check[] {
+/** What was looked at and turned down before anything was dialled; not again what the tailnet's own check says. */
+export function checkRejections({ rejections, tailnet }: StatusReport): readonly Check[] {
   const { warn } = checksOf("turned down");
-  return rejections.map((one) =>
-    warn("rejection", `${one.kind} ${one.source} ${printable(one.subject, 200)}`, {
+  const found = new Map<string, { readonly one: RejectionReport; readonly kinds: string[] }>();
+  for (const one of rejections.filter(({ reason }) => reason !== tailnet.reason)) {
+    const key = JSON.stringify([one.source, one.subject, one.reason, one.next]);
+    const same = found.get(key);
+    if (same === undefined) found.set(key, { one, kinds: [one.kind] });
+    else if (!same.kinds.includes(one.kind)) same.kinds.push(one.kind);
+  }
+  return [...found.values()].map(({ one, kinds }) =>
+    warn("rejection", `${kinds.join(" and ")} ${one.source} ${printable(one.subject, 200)}`, {
       reason: printable(one.reason, 400),
       next: one.next === null ? null : printable(one.next, 400),
     }),

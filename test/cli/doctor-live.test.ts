@@ -2,9 +2,10 @@
 import { once } from "node:events";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { checkAttachments } from "../../cli/doctor/attachment.ts";
+import { checkAttachments, checkTailnet } from "../../cli/doctor/attachment.ts";
 import { checkVersions } from "../../cli/doctor/daemon.ts";
 import type { Facts } from "../../cli/doctor/facts.ts";
+import { checkRejections } from "../../cli/doctor/ladders.ts";
 import type { Check, DoctorReport } from "../../cli/doctor/report.ts";
 import type { StatusReport } from "../../contract/api.ts";
 import { policyAdvice } from "../../contract/policy.ts";
@@ -96,6 +97,24 @@ describe("attached", () => {
     expect(find(checkVersions(facts), "version-skew")[0]).toMatchObject({ state: "warn", next: "flywheel down && flywheel up" });
   });
 
+  test("without Tailscale one check says so, and the others only refer to it", async () => {
+    const status: StatusReport = JSON.parse((await stage.flywheel(["status", "--json"])).stdout);
+    const reason = "there is no Tailscale client at /nowhere";
+    const next = "install and start Tailscale";
+    const turnedDown = (["bazel", "nix"] as const).map((kind) => ({ kind, source: "peer", subject: "tailnet", reason, next }) as const);
+    const elsewhere = turnedDown.map((one) => ({ ...one, subject: "a-node", reason: "its key has expired" }));
+    const without: StatusReport = {
+      ...status,
+      bazel: { ...status.bazel, state: "unattached", rung: null, reason: `no candidate: ${reason}`, next },
+      tailnet: { ...status.tailnet, name: null, backendState: null, trusted: false, reason, next },
+      rejections: [...turnedDown, ...elsewhere],
+    };
+    const checks = [...checkTailnet(without), ...checkAttachments(without), ...checkRejections(without)];
+    expect(JSON.stringify(checks).split(reason)).toHaveLength(2);
+    expect(find(checks, "bazel")[0]).toMatchObject({ reason: expect.stringContaining("the tailnet's reason above"), next: null });
+    expect(find(checks, "rejection").map(({ what }) => what)).toEqual(["bazel and nix peer a-node"]);
+  });
+
   test("detached on purpose is no failure", async () => {
     await stage.flywheel(["detach"]);
     const { ok, checks, policy } = await doctor();
@@ -130,7 +149,10 @@ describe("where discovery finds nothing", () => {
     await statusWhen(stage, "another tailnet", ({ tailnet }) => tailnet.name === "hotel.example");
     const { policy, checks } = await doctor();
     expect(policy).toBeNull();
-    expect(find(checks, "tailnet-trust")[0]).toMatchObject({ state: "fail", next: "flywheel trust tailnet" });
+    expect(find(checks, "tailnet-trust")[0]).toMatchObject({
+      state: "fail",
+      next: "flywheel trust tailnet   (only if it is your organisation's)",
+    });
   });
 });
 
