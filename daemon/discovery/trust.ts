@@ -48,7 +48,9 @@ function namedByProfile(profile: Profile, tailnet: KnownTailnet): boolean {
 }
 
 function trustCommand(profile: Profile): string {
-  return profile.name === "default" ? "flywheel trust tailnet" : `flywheel --profile ${profile.name} trust tailnet`;
+  const command = profile.name === "default" ? "flywheel trust tailnet" : `flywheel --profile ${profile.name} trust tailnet`;
+  // Whoever is on somebody else's tailnet for a day must not be led to believe its caches.
+  return `${command}   (only if it is your organisation's)`;
 }
 
 /** Why a node may not stand for its tailnet, or undefined where it may. The tag is looked at by the sources. */

@@ -188,7 +188,7 @@ test.each([
   await stage.tailnet({ ...tagged(cache.address), ...words });
   const reason = /this machine is on tailnet \S+ \(\S+\); profile default trusts/;
   const status = await expectUnattached(reason);
-  expect(status.tailnet).toMatchObject({ trusted: false, next: "flywheel trust tailnet" });
+  expect(status.tailnet).toMatchObject({ trusted: false, next: "flywheel trust tailnet   (only if it is your organisation's)" });
   const refused = await build();
   expectRefused(refused, tool, reason);
   expect(refused.stderr).toContain("next: flywheel trust tailnet");

@@ -174,7 +174,11 @@ describe("the tailnet", () => {
     expect(trusted).toBe(false);
     expect(candidates).toEqual([]);
     expect(rejections).toHaveLength(2);
-    expect(rejections[0]).toMatchObject({ source: "peer", subject: "evil.example", next: "flywheel trust tailnet" });
+    expect(rejections[0]).toMatchObject({
+      source: "peer",
+      subject: "evil.example",
+      next: "flywheel trust tailnet   (only if it is your organisation's)",
+    });
     expect(standIn.requests().filter((line) => line.includes("whois"))).toEqual([]);
     const trust: TrustStore = {
       ...noTrust,

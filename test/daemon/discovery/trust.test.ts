@@ -45,7 +45,7 @@ describe("the tailnet", () => {
     expect(tailnetTrust(profile({}), here, noTrust)).toEqual({
       trusted: false,
       reason: "this machine is on tailnet acme.example (tail1.ts.net), which nobody has trusted for profile default",
-      next: "flywheel trust tailnet",
+      next: "flywheel trust tailnet   (only if it is your organisation's)",
     });
     const other = tailnetTrust(profile({ magicDnsSuffix: "tail2.ts.net" }, "ml"), here, noTrust);
     expect(other).toMatchObject({
