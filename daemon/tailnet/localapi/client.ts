@@ -95,7 +95,15 @@ export class LocalApiClient {
    */
   async *rings(mask: number, signal: AbortSignal): AsyncGenerator<void, void, undefined> {
     try {
-      for await (const chunk of (await this.#bus(mask, signal)) as AsyncIterable<Buffer>) if (chunk.includes(newline)) yield;
+      let unfinished = 0;
+      for await (const chunk of (await this.#bus(mask, signal)) as AsyncIterable<Buffer>) {
+        const last = chunk.lastIndexOf(newline);
+        unfinished = last === -1 ? unfinished + chunk.length : chunk.length - last - 1;
+        // No netmap is longer: such a message will never end, and nothing behind it would be heard.
+        if (unfinished > this.#largestBody)
+          throw new ProtocolError(`a message of the Tailscale client is longer than ${this.#largestBody} bytes`);
+        if (last !== -1) yield;
+      }
     } catch (error) {
       if (signal.aborted) return;
       throw localApiError(error, this.socketPath);
