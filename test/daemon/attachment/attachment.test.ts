@@ -60,6 +60,7 @@ test("unattached with a reason, attached when a cache appears, failed over when 
   expect(failedOver.candidates.find((one) => one.endpoint === first.url)).toMatchObject({
     health: "down",
     rung: "connect",
+    next: expect.stringContaining("the tailnet's policy"),
     attached: false,
   });
   expect(bazelFile()).toMatchObject({ state: "live", published: { endpoint: { url: second.url } } });
