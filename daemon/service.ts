@@ -444,6 +444,7 @@ export class Service implements ApiHandlers {
     }
     if (now === undefined) this.#attached.delete(subject);
     else this.#attached.set(subject, now);
+    if (attachment.state === "unattached" && attachment.unsettled) return;
     const word = attachment.state === "attached" ? `attached ${attachment.candidate.endpoint.url}` : `unattached: ${attachment.reason}`;
     const news = this.#words.get(subject) !== word;
     this.#words.set(subject, word);

@@ -72,6 +72,8 @@ export class Attacher {
   /** Set while the profile is detached. */
   #held: { readonly reason: string; readonly next: string } | undefined;
   #settled = false;
+  /** Also of what is no candidate any more. */
+  #newestProof: Proof | undefined;
   /** The attached one failed, and the others are still being asked. */
   #failingOver = false;
   #grace: NodeJS.Timeout | undefined;
@@ -129,10 +131,9 @@ export class Attacher {
     return this.#rejections;
   }
 
-  /** The last proof: of what is attached, else the newest of any candidate, so that people see since when there is none. */
+  /** The last proof: of what is attached, else the newest there was, so that people see since when there is none. */
   get lastProof(): Proof | undefined {
-    if (this.#attached !== undefined) return this.#tracks.get(this.#attached)?.proof;
-    return this.tracks.flatMap((track) => track.proof ?? []).reduce<Proof | undefined>(newer, undefined);
+    return this.#attached === undefined ? this.#newestProof : this.#tracks.get(this.#attached)?.proof;
   }
 
   /** Takes what discovery found. What is known of a candidate stays; an attached one that is no candidate any more is dropped. */
@@ -304,6 +305,8 @@ export class Attacher {
     const track = this.#tracks.get(url);
     if (track === undefined || track.candidate !== before.candidate) return outcome.ok;
     const changed = track.outcome?.ok !== outcome.ok;
+    const proof = outcome.ok ? { verified: asked, at: new Date(), facts: outcome.facts } : track.proof;
+    if (outcome.ok) this.#newestProof = proof;
     this.#tracks.set(url, {
       candidate: track.candidate,
       health: nextHealth(track.health, outcome.ok),
@@ -311,7 +314,7 @@ export class Attacher {
       constancy: nextConstancy(track.constancy, outcome.ok, performance.now()),
       latencyMs: outcome.ok ? smoothed(track.latencyMs, outcome.latencyMs) : track.latencyMs,
       outcome,
-      proof: outcome.ok ? { verified: asked, at: new Date(), facts: outcome.facts } : track.proof,
+      proof,
     });
     return outcome.ok;
   }
@@ -377,10 +380,6 @@ function isWithinLease(age: number): boolean {
 function untried(candidate: Candidate): Track {
   const nothing = { latencyMs: undefined, outcome: undefined, proof: undefined, since: undefined };
   return { candidate, health: "unknown", constancy: noHistory, ...nothing };
-}
-
-function newer(a: Proof | undefined, b: Proof): Proof {
-  return a !== undefined && a.verified >= b.verified ? a : b;
 }
 
 function pinOf(candidate: Candidate): unknown {

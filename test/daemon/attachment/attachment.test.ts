@@ -113,8 +113,11 @@ test("a node that leaves the tailnet takes its attachment with it; a proof renew
   const asked = first.requests().length;
   expect(asked).toBeGreaterThanOrEqual(2);
   await tailnet({ nodes: [] });
-  await home.until((status) => status.bazel.state === "unattached");
+  const left = await home.until(({ bazel }) => bazel.state === "unattached" && !bazel.unsettled);
   expect(bazelFile()).not.toMatchObject({ published: { state: "local-proof" } });
+  // When there last was one is still known, and no round of probes is blamed in the log.
+  expect(left.bazel.verifiedAt).toBe(renewed.bazel.verifiedAt);
+  expect(readFileSync(logPath(home.paths), "utf8")).not.toContain("still running");
 });
 
 test("eight who verify at once cost no more probes than a few, on one warm connection", async () => {
