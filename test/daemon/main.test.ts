@@ -128,7 +128,7 @@ test("hang at launch (Telepresence #2888): SIGSTOP: its word runs out, clients d
     result: "failed",
     code: "daemon-start-failed",
     message: expect.stringContaining("does not answer"),
-    next: expect.stringContaining(`: ${pid}`),
+    next: expect.stringContaining(`kill -CONT ${pid} `),
   });
   // No second one was started, which could only have waited for the lock.
   expect(readFileSync(logPath(home.paths), "utf8")).not.toContain("not started");
