@@ -66,7 +66,8 @@ export class Keeper {
   readonly nix: Attacher;
   readonly #options: KeeperOptions;
   #profile: Profile;
-  #running: { readonly round: Round; readonly done: Promise<void> } | undefined;
+  /** Settles with the round that is under way. */
+  #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   /** When the timer fires: milliseconds of the monotonic clock. */
@@ -118,7 +119,7 @@ export class Keeper {
   reconsider(): Promise<void> {
     this.#retry = timing.firstRetry;
     if (this.#running === undefined) return this.#start("reconsider");
-    this.#next ??= this.#running.done.then(() => {
+    this.#next ??= this.#running.then(() => {
       this.#next = undefined;
       return this.#start("reconsider");
     });
@@ -127,7 +128,7 @@ export class Keeper {
 
   /** Proves the attachment now, or looks for one; whoever asks while that goes on waits for the same outcome. */
   verify(): Promise<void> {
-    return this.#next ?? this.#running?.done ?? this.#start(this.#dueRound());
+    return this.#next ?? this.#running ?? this.#start(this.#dueRound());
   }
 
   /** As verify, but what it gives began after the call: something happened that a round under way may have been too early for. */
@@ -177,7 +178,7 @@ export class Keeper {
     clearTimeout(this.#soon);
     this.#stopWaiting();
     await this.#next;
-    await this.#running?.done;
+    await this.#running;
   }
 
   #attacher(kind: Tool): Attacher {
@@ -202,7 +203,7 @@ export class Keeper {
         this.#running = undefined;
         this.#schedule();
       });
-    this.#running = { round, done };
+    this.#running = done;
     return done;
   }
 

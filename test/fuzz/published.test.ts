@@ -2,7 +2,6 @@
  * The published file, mutated: sh never injects what TypeScript would not believe, runs nothing that stands in it,
  * writes nothing and says nothing. (What sh is not sure of it leaves to the slow path: that it may do at any time.)
  */
-import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +13,7 @@ import type { Paths } from "../../contract/paths.ts";
 import { type Published, parsePublished, serializePublished } from "../../contract/published.ts";
 import { readClock } from "../../daemon/api/client/clock.ts";
 import { type PublishedReading, readPublished } from "../../daemon/api/client/published.ts";
+import { type Answers, callAll, quoted } from "../shim/calls.ts";
 import { alive, buildHouse, type House, shells } from "../shim/house.ts";
 import { fuzzingTime, seed, timeoutFor } from "./fuzz.ts";
 
@@ -269,14 +269,6 @@ function fresh(over: Pick<Published, "upload" | "state">): Published {
 }
 
 const pathsOf = (index: number): Paths => ({ config: "/nonexistent", state: "/nonexistent", runtime: join(scratch, String(index)) });
-const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
-
-interface Answers {
-  /** What the tool got, or undefined where the slow path was asked. */
-  readonly words: readonly (readonly string[] | undefined)[];
-  readonly stderr: string;
-}
-
 /** One sh calls the shim for every case. */
 async function throughShell(shell: readonly string[], tried: readonly Case[]): Promise<Answers> {
   const shim = [...shell, join(house.shim, "bazel")].map(quoted).join(" ");
@@ -284,30 +276,9 @@ async function throughShell(shell: readonly string[], tried: readonly Case[]): P
     writeFileSync(join(scratch, String(index), "attachment/default/bazel"), text, { mode: 0o600 });
     const proof = markers ? "GF_BAZEL_LOCAL_PROOF=port-forward GF_BAZEL_ALLOW_LOCALHOST_PROOF=true" : "";
     const env = `GF_RUNTIME_DIR=${quoted(join(scratch, String(index)))} LC_ALL=${locale} BAZEL_REMOTE_CACHE=${quoted(named)} ${proof}`;
-    return `${env} ${shim} build //x\nprintf '%s\\0\\1' "=$?"\n`;
+    return `${env} ${shim} build //x`;
   });
-  const file = join(scratch, "calls");
-  writeFileSync(file, calls.join(""));
-  const child = spawn("/bin/dash", [file], { env: house.env, cwd: house.work, stdio: ["ignore", "pipe", "pipe"] });
-  const chunks: Buffer[] = [];
-  let stderr = "";
-  child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
-  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
-    stderr += chunk;
-  });
-  await new Promise((resolve) => child.on("close", resolve));
-  const words = Buffer.concat(chunks)
-    .toString("utf8")
-    .split("\u0001")
-    .slice(0, -1)
-    .map((answer) => {
-      const parts = answer.split("\0").slice(0, -1);
-      const code = parts.pop();
-      if (code === "=78") return undefined;
-      expect(code).toBe("=0");
-      return parts;
-    });
-  return { words, stderr };
+  return callAll(calls, { file: join(scratch, "calls"), env: house.env, cwd: house.work });
 }
 
 /** The flags that TypeScript's reading of the file stands for. */

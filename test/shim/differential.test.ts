@@ -1,6 +1,5 @@
 /** sh and TypeScript judge the same argument lists alike: the fast path's sh beside contract/bazel/quick.ts, and that beside the slow path's reading. */
-import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -15,6 +14,7 @@ import {
   unaryStartupOptions,
 } from "../../contract/bazel/commands.ts";
 import { quickJudgement } from "../../contract/bazel/quick.ts";
+import { type Answers, callAll, quoted } from "./calls.ts";
 import { attachedFlags, buildHouse, type House, shells } from "./house.ts";
 
 let house: House;
@@ -115,26 +115,9 @@ const heavyList = fc
   .map(([before, word, behind]) => [...before, word, ...behind]);
 
 /** What the tool got for each list: its words, or undefined where sh asked the slow path. One sh calls the shim for all of them. */
-async function throughShell(shell: readonly string[], lists: readonly (readonly string[])[]): Promise<(string[] | undefined)[]> {
-  const quoted = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;
-  const shim = [...shell, join(house.shim, "bazel")].map(quoted).join(" ");
-  const file = join(scratch, "calls");
-  writeFileSync(file, lists.map((list) => `${shim} ${list.map(quoted).join(" ")}\nprintf '%s\\0\\1' "=$?"\n`).join(""));
-  const child = spawn("/bin/sh", [file], { env: house.env, cwd: house.work, stdio: ["ignore", "pipe", "ignore"] });
-  const chunks: Buffer[] = [];
-  child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
-  await new Promise((resolve) => child.on("close", resolve));
-  return Buffer.concat(chunks)
-    .toString("utf8")
-    .split("\u0001")
-    .slice(0, -1)
-    .map((answer) => {
-      const parts = answer.split("\0").slice(0, -1);
-      const code = parts.pop();
-      if (code === "=78") return undefined;
-      expect(code).toBe("=0");
-      return parts;
-    });
+async function throughShell(shell: readonly string[], lists: readonly (readonly string[])[]): Promise<Answers["words"]> {
+  const calls = lists.map((list) => [...shell, join(house.shim, "bazel"), ...list].map(quoted).join(" "));
+  return (await callAll(calls, { file: join(scratch, "calls"), env: house.env, cwd: house.work })).words;
 }
 
 /** What the tool should get by quick.ts. */

@@ -1,5 +1,4 @@
 /** sh and TypeScript judge the same Nix command lines alike: the fast path's sh beside contract/nix's quick judgement, and that beside the slow path's reading. */
-import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -25,6 +24,7 @@ import {
 } from "../../contract/nix/commands.ts";
 import { settingFlags, settingLines } from "../../contract/nix/injection.ts";
 import { nixRows } from "../fixtures/nix/rows.ts";
+import { type Answers, callAll, quoted } from "./calls.ts";
 import { shells } from "./house.ts";
 import { attachedSettings, buildNixHouse, type NixHouse } from "./nix-house.ts";
 
@@ -109,27 +109,10 @@ const line = fc.oneof({ weight: 4, arbitrary: nixLine }, { weight: 2, arbitrary:
 const userConfig = "cores = 1\nextra-substituters = https://a.example";
 
 /** What the tool got for each line: NIX_CONFIG and its words, or undefined where sh asked the slow path. */
-async function throughShell(shell: readonly string[], lines: readonly Line[]): Promise<(string[] | undefined)[]> {
-  const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
-  const file = join(scratch, "calls");
+async function throughShell(shell: readonly string[], lines: readonly Line[]): Promise<Answers["words"]> {
   const calls = lines.map(({ tool, args }) => [...shell, house.shimOf(tool), ...args].map(quoted).join(" "));
-  writeFileSync(file, calls.map((call) => `${call}\nprintf '%s\\0\\1' "=$?"\n`).join(""));
   const env = { ...house.env, NIX_CONFIG: userConfig };
-  const child = spawn("/bin/sh", [file], { env, cwd: house.work, stdio: ["ignore", "pipe", "ignore"] });
-  const chunks: Buffer[] = [];
-  child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
-  await new Promise((resolve) => child.on("close", resolve));
-  return Buffer.concat(chunks)
-    .toString("utf8")
-    .split("\u0001")
-    .slice(0, -1)
-    .map((answer) => {
-      const parts = answer.split("\0").slice(0, -1);
-      const code = parts.pop();
-      if (code === "=78") return undefined;
-      expect(code).toBe("=0");
-      return parts;
-    });
+  return (await callAll(calls, { file: join(scratch, "calls"), env, cwd: house.work })).words;
 }
 
 const isScript = (args: readonly string[]): boolean => args[0] === "script" || args[0] === "unended";
