@@ -2,12 +2,16 @@
 import type { Health } from "./attachment.ts";
 import type { Rung, SourceName } from "./candidate.ts";
 import type { Tool } from "./endpoint.ts";
+import type { HitRate, Invocation } from "./invocation.ts";
 import type { ProfileState, SubstrateMode } from "./mode.ts";
 import type { NixAdvice } from "./nix/trust.ts";
 
 export const statusSchema = 1;
 /** The version of the socket's protocol; a client that meets another one says so instead of guessing. */
 export const apiVersion = 1;
+/** How much of the past a status tells. */
+export const mostRecent = 8;
+export const longestTrail = 40;
 /** Every answer of the daemon carries the version in this header. */
 export const apiVersionHeader = "flywheel-api";
 
@@ -30,6 +34,8 @@ export interface AttachmentReport {
   /** Seconds since the last proof, by the boot clock. */
   readonly proofAgeS: number | null;
   readonly latencyMs: number | null;
+  /** Of the last proofs of whatever was attached, oldest first, at most `longestTrail`: milliseconds; null for one that failed. */
+  readonly trail: readonly (number | null)[];
   /** null while unattached, where no tailnet node stands behind the endpoint, and until a ping was answered. */
   readonly path: PathReport | null;
   readonly health: Health;
@@ -126,8 +132,13 @@ export interface RunningReport {
   readonly directory: string | null;
   /** ISO 8601. */
   readonly startedAt: string;
+  /** The endpoint that it was given; null where its mark names none. */
+  readonly endpoint: string | null;
+  /** Its cache died under it; what was seen. */
+  readonly lost: string | null;
 }
 
+/** Escapes, or refusals. */
 export interface EscapesReport {
   /** Since midnight, local time. */
   readonly today: number;
@@ -148,8 +159,13 @@ export interface StatusReport {
   /** null: no daemon is running. */
   readonly daemon: DaemonReport | null;
   readonly escapes: EscapesReport;
+  readonly refusals: EscapesReport;
   /** Of this profile. */
   readonly running: readonly RunningReport[];
+  /** The last guarded commands of this profile that ended, the newest first, at most `mostRecent`; none without a daemon. */
+  readonly recent: readonly Invocation[];
+  /** Of this profile since midnight, and over the last 7 days; null without a daemon. */
+  readonly hitRates: { readonly today: HitRate; readonly week: HitRate } | null;
 }
 
 /**

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
-import type { AttachRequest, DaemonReport, Hello, ProbeReport, ProbeRequest, StatusReport } from "../contract/api.ts";
+import type { AttachRequest, DaemonReport, Hello, ProbeReport, ProbeRequest, RunningReport, StatusReport } from "../contract/api.ts";
 import { apiVersion } from "../contract/api.ts";
 import type { Attachment } from "../contract/attachment.ts";
 import type { Candidate, ProbeResult } from "../contract/candidate.ts";
@@ -483,10 +483,17 @@ export class Service implements ApiHandlers {
       trust: this.#trust,
       daemon,
       now: readClock(),
-      escapes: this.#escapes.report(),
+      ...this.#escapes.report(),
       nixHonour: ({ endpoint }) => this.#nix.lastOn(endpoint),
       pathTo: (candidate) => this.#paths.of(tailnetAddress(candidate, tailnet)),
-      running: this.#running.list.filter((command) => command.profile === profile.name),
+      running: this.#running.list.filter((command) => command.profile === profile.name).map(runningReport),
+      recent: [],
+      hitRates: null,
+      trail: { bazel: [], nix: [] },
     });
   }
+}
+
+function runningReport({ pid, tool, command, directory, startedAt, endpoint }: RunningCommand): RunningReport {
+  return { pid, tool, command, directory: directory ?? null, startedAt: startedAt.toISOString(), endpoint: endpoint ?? null, lost: null };
 }

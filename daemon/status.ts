@@ -14,6 +14,7 @@ import {
 } from "../contract/api.ts";
 import { type Attachment, profileStateOf, substrateModeOf } from "../contract/attachment.ts";
 import type { Candidate, Rejection } from "../contract/candidate.ts";
+import type { Tool } from "../contract/endpoint.ts";
 import type { NixHonour } from "../contract/nix/trust.ts";
 import type { Profile } from "../contract/profile.ts";
 import type { Clock } from "../contract/published.ts";
@@ -22,7 +23,6 @@ import type { TrustStore } from "../contract/trust.ts";
 import type { Attacher, Standing } from "./attachment/attacher.ts";
 import { nextOf } from "./attachment/unattached.ts";
 import { tailnetTrust } from "./discovery/trust.ts";
-import type { RunningCommand } from "./running/running.ts";
 import type { Tailnet } from "./tailnet/tailnet.ts";
 
 export interface StatusInput {
@@ -35,12 +35,17 @@ export interface StatusInput {
   readonly now: Clock;
   readonly daemon: DaemonReport;
   readonly escapes: EscapesReport;
+  readonly refusals: EscapesReport;
   /** What this machine's Nix said last about a candidate; undefined where it was not asked. */
   readonly nixHonour: (candidate: Candidate) => NixHonour | undefined;
   /** By which path packets reach the candidate's node; null where nobody knows. */
   readonly pathTo: (candidate: Candidate) => PathReport | null;
   /** Of this profile. */
-  readonly running: readonly RunningCommand[];
+  readonly running: readonly RunningReport[];
+  readonly recent: StatusReport["recent"];
+  readonly hitRates: StatusReport["hitRates"];
+  /** Latencies of the last proofs (contract/api.ts). */
+  readonly trail: Readonly<Record<Tool, readonly (number | null)[]>>;
 }
 
 export function buildStatus(input: StatusInput): StatusReport {
@@ -68,7 +73,10 @@ export function buildStatus(input: StatusInput): StatusReport {
     rejections: [...input.bazel.rejections, ...input.nix.rejections].map(rejectionReport),
     daemon: input.daemon,
     escapes: input.escapes,
-    running: input.running.map(runningReport),
+    refusals: input.refusals,
+    running: input.running,
+    recent: input.recent,
+    hitRates: input.hitRates,
   };
 }
 
@@ -105,9 +113,10 @@ function nixReport(nix: Attachment, input: StatusInput): NixReport {
   return ignored?.advice === undefined ? base : { ...base, advice: ignored.advice };
 }
 
-function attachmentReport(attachment: Attachment, attacher: Attacher, { now, pathTo }: StatusInput): AttachmentReport {
+function attachmentReport(attachment: Attachment, attacher: Attacher, { now, pathTo, trail }: StatusInput): AttachmentReport {
   const { lastProof } = attacher;
   const proved = {
+    trail: trail[attachment.kind],
     verifiedAt: lastProof?.at.toISOString() ?? null,
     proofAgeS: lastProof === undefined ? null : Math.max(0, now.seconds - lastProof.verified),
     since: attacher.since.toISOString(),
@@ -165,10 +174,6 @@ function candidateReport({ track, role, why }: Standing, tailnet: Tailnet): Cand
     since: track.since?.toISOString() ?? null,
     provedAt: track.proof?.at.toISOString() ?? null,
   };
-}
-
-function runningReport({ pid, tool, command, directory, startedAt }: RunningCommand): RunningReport {
-  return { pid, tool, command, directory: directory ?? null, startedAt: startedAt.toISOString() };
 }
 
 function rejectionReport({ kind, source, subject, reason, next }: Rejection): RejectionReport {

@@ -57,8 +57,10 @@ export async function statusWithoutDaemon(paths: Paths, profile: string, absence
     candidates: [],
     rejections: [],
     daemon: null,
-    escapes: await escapes(paths),
+    ...(await escapesAndRefusals(paths)),
     running: [],
+    recent: [],
+    hitRates: null,
   };
 }
 
@@ -116,20 +118,18 @@ const unknown = {
   verifiedAt: null,
   proofAgeS: null,
   latencyMs: null,
+  trail: [],
   health: "unknown",
   rung: null,
   unsettled: false,
 } as const;
 
-async function escapes(paths: Paths): Promise<EscapesReport> {
+async function escapesAndRefusals(paths: Paths): Promise<Pick<StatusReport, "escapes" | "refusals">> {
+  const none: EscapesReport = { today: 0, last: null };
   // The spool's reader brings a schema library: not for a file that is not there.
-  if (!existsSync(spoolPath(paths))) return { today: 0, last: null };
+  if (!existsSync(spoolPath(paths))) return { escapes: none, refusals: none };
   const { readSpool } = await import("../../daemon/api/client/spool.ts");
-  const midnight = new Date().setHours(0, 0, 0, 0);
-  const all = readSpool(paths, { limit: 10_000 }).entries.filter((entry) => entry.kind === "escape");
-  const [last] = all;
-  return {
-    today: all.filter((entry) => Date.parse(entry.at) >= midnight).length,
-    last: last === undefined ? null : { at: last.at, reason: last.reason, command: `${last.tool} ${last.command}`.trim() },
-  };
+  const { summaryOf } = await import("../../contract/journal.ts");
+  const { entries } = readSpool(paths, { limit: 10_000 });
+  return { escapes: summaryOf(entries, "escape", new Date()), refusals: summaryOf(entries, "refusal", new Date()) };
 }

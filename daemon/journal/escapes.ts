@@ -1,24 +1,12 @@
-/** The escapes that status shows, read from the spool only when it changed. */
+/** The escapes and refusals that status shows, read from the spool only when it changed. */
 import { statSync } from "node:fs";
 import type { EscapesReport } from "../../contract/api.ts";
-import type { SpoolEntry } from "../../contract/journal.ts";
+import { type SpoolEntry, summaryOf } from "../../contract/journal.ts";
 import { type Paths, spoolPath } from "../../contract/paths.ts";
-import { printable } from "../../contract/text.ts";
 import { readSpool } from "../api/client/spool.ts";
 
 /** More escapes than these are not told apart: so many in a day say enough. */
 const mostCounted = 2_000;
-
-/** @param now decides what today is, by local time */
-export function summarizeEscapes(entries: readonly SpoolEntry[], now: Date): EscapesReport {
-  const escapes = entries.filter((entry) => entry.kind === "escape");
-  const midnight = new Date(now.getFullYear(), now.getMonth(), now.getDate()).getTime();
-  const today = escapes.filter((entry) => Date.parse(entry.at) >= midnight).length;
-  const last = escapes[0];
-  if (last === undefined) return { today, last: null };
-  const command = printable(`${last.tool} ${last.command}`.trim(), 200);
-  return { today, last: { at: printable(last.at, 40), reason: printable(last.reason), command } };
-}
 
 export class Escapes {
   readonly #paths: Paths;
@@ -30,7 +18,7 @@ export class Escapes {
   }
 
   /** Never throws: a spool that cannot be read counts as empty. */
-  report(): EscapesReport {
+  report(): { readonly escapes: EscapesReport; readonly refusals: EscapesReport } {
     try {
       const stats = statSync(spoolPath(this.#paths), { throwIfNoEntry: false });
       const seen = stats === undefined ? "" : `${stats.ino} ${stats.size} ${stats.mtimeMs}`;
@@ -39,6 +27,7 @@ export class Escapes {
     } catch {
       this.#entries = [];
     }
-    return summarizeEscapes(this.#entries, new Date());
+    const now = new Date();
+    return { escapes: summaryOf(this.#entries, "escape", now), refusals: summaryOf(this.#entries, "refusal", now) };
   }
 }

@@ -47,7 +47,7 @@ function commandsThat(test: (commandClass: string) => boolean): string[] {
 /** The whole text of the script for one name. */
 export function bazelFastPath(name: BazelName): string {
   const plans = {
-    variables: "_gf_at= _gf_flags=",
+    variables: "_gf_at= _gf_flags= _gf_endpoint=",
     steps: `    plan:inject=*)
       _gf_step=inject: _gf_at=\${_gf_word#inject=}
       case $_gf_at in
@@ -55,8 +55,11 @@ export function bazelFastPath(name: BazelName): string {
       esac
       ;;
     inject:command=*) _gf_command=\${_gf_word#command=} ;;
-    inject:--*) _gf_flags="$_gf_flags
-$_gf_word" ;;
+    inject:--*)
+      _gf_flags="$_gf_flags
+$_gf_word"
+      case $_gf_word in --remote_cache=*) _gf_endpoint=\${_gf_word#*=} ;; esac
+      ;;
 `,
     end: `  inject:)
 ${leavesWord}    _gf_inject "$@"

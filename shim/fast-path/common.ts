@@ -32,6 +32,8 @@ const publishedKeys = [
  * so what has no more characters than these has no more bytes than that.
  */
 export const longestReason = 256;
+/** By which `flywheel exec --record` finds its command again: its UUID, for the mark alone. */
+export const recordVariable = "GF_RECORD";
 /** Of the directory that a mark names: as long as any path may be. */
 const longestMarked = 4096;
 const mostCharacters = largestPublished - 3 * longestReason - publishedVersion.length - 1;
@@ -113,7 +115,7 @@ fi
 }
 
 export const running = `_gf_run() {
-  unset GF_GUARD_BYPASS
+  unset GF_GUARD_BYPASS ${recordVariable}
   PATH=$_gf_path
   # bash tells its children where SHELLOPTS is exported.
   set +f
@@ -194,13 +196,14 @@ _gf_tick() {
     _gf_now=$(date +%s)
     _gf_word=wall:none
   fi
+  _gf_boot_now=\${_gf_word#*:}
 }
 
 `;
 
 /** How the slow path's last step makes ready for a mark. */
 export const leavesWord = `    # No directory to leave word in is no reason not to run.
-    _gf_now= _gf_profile=\${GF_PROFILE:-default}
+    _gf_now= _gf_boot_now= _gf_profile=\${GF_PROFILE:-default}
     if _gf_places; then _gf_tick; fi
 `;
 
@@ -214,6 +217,10 @@ _gf_mark() {
   case $_gf_profile in
   '' | -* | *${not(`${lower}${digit}-`)}* | ?????????????????????????????????*) return 0 ;;
   esac
+  _gf_record=\${${recordVariable}-}
+  case $_gf_record in
+  '' | *${not(`${digit}abcdef-`)}* | ?????????????????????????????????????*) _gf_record=none ;;
+  esac
   case $_gf_command in
   '' | *${not(`${lower}ABCDEFGHIJKLMNOPQRSTUVWXYZ${digit}_-`)}*) _gf_command=unknown ;;
   esac
@@ -223,7 +230,7 @@ _gf_mark() {
   _gf_file=$_gf_dir/$$
   if [ ! -O "$_gf_dir" ] || [ -h "$_gf_dir" ] || [ -h "$_gf_file" ]; then return 0; fi
   if [ -e "$_gf_file" ] && [ ! -f "$_gf_file" ]; then return 0; fi
-  { printf '%s\\n' '${runningVersion}' 'tool ${name}' "command $_gf_command" "profile $_gf_profile" "started $_gf_now" "directory $_gf_word" >|"$_gf_file"; } 2>/dev/null || :
+  { printf '%s\\n' '${runningVersion}' 'tool ${name}' "command $_gf_command" "profile $_gf_profile" "endpoint \${_gf_endpoint:-none}" "record $_gf_record" "boot \${_gf_boot_now:-none}" "started $_gf_now" "directory $_gf_word" >|"$_gf_file"; } 2>/dev/null || :
 }
 
 `;

@@ -187,11 +187,14 @@ _gf_attach() {
 `;
 
 const plans = {
-  variables: "_gf_settings= _gf_command=",
+  variables: "_gf_settings= _gf_command= _gf_endpoint=",
   steps: `    plan:flags | plan:environment) _gf_step=setting: _gf_channel=$_gf_word ;;
     setting:command=*) _gf_command=\${_gf_word#command=} ;;
-    setting:[${lower}]*=?*) _gf_settings="$_gf_settings
-$_gf_word" ;;
+    setting:[${lower}]*=?*)
+      _gf_settings="$_gf_settings
+$_gf_word"
+      case $_gf_word in extra-substituters=*) _gf_endpoint=\${_gf_word#*=} ;; esac
+      ;;
 `,
   end: `  setting:)
 ${leavesWord}    _gf_attach "$@"

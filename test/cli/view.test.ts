@@ -17,6 +17,7 @@ const attachment = {
   verifiedAt: since,
   proofAgeS: 3,
   latencyMs: 4.2,
+  trail: [4.4, 4.2],
   path: { via: "direct", address: "192.0.2.7:41641" },
   health: "healthy",
   reason: null,
@@ -70,7 +71,10 @@ const report: StatusReport = {
   rejections: [],
   daemon: { pid: 1, version: "0.1.0", startedAt: since, faults: [] },
   escapes: { today: 0, last: null },
+  refusals: { today: 0, last: null },
   running: [],
+  recent: [],
+  hitRates: null,
 };
 
 const view = (more: Partial<StatusReport> = {}): string => viewStatus({ ...report, ...more }, paint({}, false));
@@ -99,7 +103,7 @@ test("the standby first, then why the others are not the one; 64 of them do not 
 });
 
 test("what runs is shown, two of it by name, and nothing that a terminal would act on", () => {
-  const command = { pid: 7, tool: "bazel", command: "test", directory: "/w\u001b[2J", startedAt: since };
+  const command = { pid: 7, tool: "bazel", command: "test", directory: "/w\u001b[2J", startedAt: since, endpoint: null, lost: null };
   expect(view({ running: [command] })).toContain("  running  bazel test in /w\n");
   expect(view({ running: Array.from({ length: 5 }, () => command) })).toContain(", and 3 more: flywheel status --json");
   expect(view()).not.toContain("running  ");

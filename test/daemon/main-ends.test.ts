@@ -131,7 +131,7 @@ describe("idle exit", () => {
     mkdirSync(running, { recursive: true, mode: 0o700 });
     // What the shim does: it leaves word of itself, and becomes the tool.
     const line = `read up rest < /proc/uptime
-printf 'flywheel-running 1\\ntool bazel\\ncommand build\\nprofile default\\nstarted %s\\ndirectory /\\n' "\${up%%.*}" > "$1/$$"
+printf 'flywheel-running 2\\ntool bazel\\ncommand build\\nprofile default\\nendpoint none\\nrecord none\\nboot none\\nstarted %s\\ndirectory /\\n' "\${up%%.*}" > "$1/$$"
 exec sleep 600`;
     const build = spawn("sh", ["-c", line, "sh", running], { stdio: "ignore" });
     onTestFinished(() => void build.kill());

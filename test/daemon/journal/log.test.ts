@@ -2,8 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, wr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { SpoolEntry } from "../../../contract/journal.ts";
-import { summarizeEscapes } from "../../../daemon/journal/escapes.ts";
+import { type SpoolEntry, summaryOf } from "../../../contract/journal.ts";
 import { createLog, LogFile } from "../../../daemon/journal/log.ts";
 
 let dir: string;
@@ -64,7 +63,7 @@ const entry = (kind: SpoolEntry["kind"], at: Date, reason: string): SpoolEntry =
   reason,
 });
 
-test("escapes are counted since midnight, refusals not at all", () => {
+test("escapes are counted since midnight, and refusals by themselves", () => {
   const now = new Date(2026, 10, 20, 0, 30);
   const minutesAgo = (minutes: number): Date => new Date(now.getTime() - minutes * 60_000);
   const entries = [
@@ -72,9 +71,10 @@ test("escapes are counted since midnight, refusals not at all", () => {
     entry("escape", minutesAgo(10), "late"),
     entry("escape", minutesAgo(40), "early"),
   ];
-  expect(summarizeEscapes(entries, now)).toEqual({
+  expect(summaryOf(entries, "escape", now)).toEqual({
     today: 1,
     last: { at: minutesAgo(10).toISOString(), reason: "late", command: "bazel test" },
   });
-  expect(summarizeEscapes([], now)).toEqual({ today: 0, last: null });
+  expect(summaryOf(entries, "refusal", now)).toMatchObject({ today: 1, last: { reason: "no" } });
+  expect(summaryOf([], "escape", now)).toEqual({ today: 0, last: null });
 });

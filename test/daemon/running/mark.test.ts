@@ -34,19 +34,39 @@ describe.each(shells)("under $name", ({ command: shell }) => {
     expect(more).toEqual([]);
     expect(name).toBe(outcome.stdout.toString());
     const mark = parseMark(name, readFileSync(join(running, name), "utf8"));
-    expect(mark).toMatchObject({ pid: Number(name), tool: "bazel", command: "coverage", profile: "default", directory: house.work });
+    expect(mark).toMatchObject({
+      ...{ pid: Number(name), tool: "bazel", command: "coverage", profile: "default", directory: house.work },
+      ...{ endpoint: attachedFlags[0]?.replace("--remote_cache=", ""), record: undefined },
+    });
+    const clock = readClock();
+    expect(mark?.bootId).toBe(clock.source === "boot" ? clock.bootId : undefined);
     expect(mark?.started).toBeGreaterThanOrEqual(before);
     expect(mark?.started).toBeLessThanOrEqual(readClock().seconds);
   });
 
   it("is left for what the slow path attaches, by the command that the slow path found", async () => {
     house.remove();
-    await build("flywheel-plan-1\ninject=2\ncommand=build\n--x");
+    await build("flywheel-plan-1\ninject=2\ncommand=build\n--x\n--remote_cache=grpc://192.0.2.9:9092");
     tellPid();
     const outcome = await house.run(["--no_such_startup_option", "build"], { shell });
     const [name = ""] = marks();
     expect(name).toBe(outcome.stdout.toString());
-    expect(parseMark(name, readFileSync(join(running, name), "utf8"))).toMatchObject({ command: "build", profile: "default" });
+    // Of what the slow path attached, not of what is published.
+    expect(parseMark(name, readFileSync(join(running, name), "utf8"))).toMatchObject({
+      ...{ command: "build", profile: "default", endpoint: "grpc://192.0.2.9:9092" },
+    });
+  });
+
+  it("names the record that a parent of ours waits to write, which the tool never hears of", async () => {
+    script(join(house.tools, "bazel"), 'printf %s "$$ ${GF_RECORD-unset}"');
+    const record = "0f8fad5b-d9cb-469f-a165-70867728950e";
+    const read = async (value: string): Promise<string | undefined> => {
+      const [pid = "", seen] = (await house.run(["build"], { shell, env: { GF_RECORD: value } })).stdout.toString().split(" ");
+      expect(seen).toBe("unset");
+      return parseMark(pid, readFileSync(join(running, pid), "utf8"))?.record;
+    };
+    expect(await read(record)).toBe(record);
+    for (const bad of ["", "$(touch pwned)", "../x", `${record}0`, "a\nb"]) expect(await read(bad), bad).toBeUndefined();
   });
 
   it("is not left by what is not attached", async () => {

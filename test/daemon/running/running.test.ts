@@ -60,7 +60,7 @@ function tool(): { readonly pid: number; end(): Promise<unknown> } {
 }
 
 const text = (more: { started?: number; profile?: string; directory?: string } = {}): string =>
-  `${runningVersion}\ntool bazel\ncommand build\nprofile ${more.profile ?? "default"}\nstarted ${more.started ?? readClock().seconds}\ndirectory ${more.directory ?? "/w"}\n`;
+  `${runningVersion}\ntool bazel\ncommand build\nprofile ${more.profile ?? "default"}\nendpoint none\nrecord none\nboot none\nstarted ${more.started ?? readClock().seconds}\ndirectory ${more.directory ?? "/w"}\n`;
 const mark = (pid: number, content = text()): void => writeFileSync(join(directory, String(pid)), content);
 const lies = (): string[] => readdirSync(directory).sort();
 
