@@ -489,7 +489,6 @@ export class Service implements ApiHandlers {
       running: this.#running.list.filter((command) => command.profile === profile.name).map(runningReport),
       recent: [],
       hitRates: null,
-      trail: { bazel: [], nix: [] },
     });
   }
 }

@@ -14,7 +14,6 @@ import {
 } from "../contract/api.ts";
 import { type Attachment, profileStateOf, substrateModeOf } from "../contract/attachment.ts";
 import type { Candidate, Rejection } from "../contract/candidate.ts";
-import type { Tool } from "../contract/endpoint.ts";
 import type { NixHonour } from "../contract/nix/trust.ts";
 import type { Profile } from "../contract/profile.ts";
 import type { Clock } from "../contract/published.ts";
@@ -44,8 +43,6 @@ export interface StatusInput {
   readonly running: readonly RunningReport[];
   readonly recent: StatusReport["recent"];
   readonly hitRates: StatusReport["hitRates"];
-  /** Latencies of the last proofs (contract/api.ts). */
-  readonly trail: Readonly<Record<Tool, readonly (number | null)[]>>;
 }
 
 export function buildStatus(input: StatusInput): StatusReport {
@@ -113,10 +110,10 @@ function nixReport(nix: Attachment, input: StatusInput): NixReport {
   return ignored?.advice === undefined ? base : { ...base, advice: ignored.advice };
 }
 
-function attachmentReport(attachment: Attachment, attacher: Attacher, { now, pathTo, trail }: StatusInput): AttachmentReport {
+function attachmentReport(attachment: Attachment, attacher: Attacher, { now, pathTo }: StatusInput): AttachmentReport {
   const { lastProof } = attacher;
   const proved = {
-    trail: trail[attachment.kind],
+    trail: attacher.trail.map((each) => (each === null ? null : tenths(each))),
     verifiedAt: lastProof?.at.toISOString() ?? null,
     proofAgeS: lastProof === undefined ? null : Math.max(0, now.seconds - lastProof.verified),
     since: attacher.since.toISOString(),

@@ -1,4 +1,5 @@
 /** One kind of one profile: proves its candidates and holds the attachment. */
+import { longestTrail } from "../../contract/api.ts";
 import type { Attachment, Health, Unattached } from "../../contract/attachment.ts";
 import type { CacheFacts, Candidate, ProbeResult, Rejection } from "../../contract/candidate.ts";
 import type { Tool } from "../../contract/endpoint.ts";
@@ -76,6 +77,8 @@ export class Attacher {
   #newestProof: Proof | undefined;
   /** The attached one failed, and the others are still being asked. */
   #failingOver = false;
+  /** Latencies of what was attached, proof by proof, oldest first; null for one that failed. */
+  #trail: readonly (number | null)[] = [];
   #grace: NodeJS.Timeout | undefined;
 
   constructor(options: AttacherOptions) {
@@ -103,6 +106,11 @@ export class Attacher {
 
   get since(): Date {
     return this.#since;
+  }
+
+  /** Of the last proofs of whatever was attached, oldest first: milliseconds; null for one that failed. */
+  get trail(): readonly (number | null)[] {
+    return this.#trail;
   }
 
   /** What is proved with each renewal, its proof fresh or not. */
@@ -261,6 +269,12 @@ export class Attacher {
     if (this.#attached === url) return;
     this.#attached = url;
     this.#since = new Date();
+    const outcome = this.#attachedTrack?.outcome;
+    if (outcome !== undefined) this.#follow(outcome);
+  }
+
+  #follow(outcome: ProbeResult): void {
+    this.#trail = [...this.#trail, outcome.ok ? outcome.latencyMs : null].slice(-longestTrail);
   }
 
   /** Takes one failure back that its confirmation contradicted. */
@@ -307,6 +321,7 @@ export class Attacher {
     const changed = track.outcome?.ok !== outcome.ok;
     const proof = outcome.ok ? { verified: asked, at: new Date(), facts: outcome.facts } : track.proof;
     if (outcome.ok) this.#newestProof = proof;
+    if (url === this.#attached) this.#follow(outcome);
     this.#tracks.set(url, {
       candidate: track.candidate,
       health: nextHealth(track.health, outcome.ok),

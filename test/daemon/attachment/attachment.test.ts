@@ -65,6 +65,12 @@ test("unattached with a reason, attached when a cache appears, failed over when 
   });
   expect(bazelFile()).toMatchObject({ state: "live", published: { endpoint: { url: second.url } } });
 
+  // What was attached, proof by proof: the first cache's, its failure and the confirmation of that, then the second's.
+  expect(attached.bazel.trail).toEqual([expect.any(Number)]);
+  const { trail } = failedOver.bazel;
+  expect(trail.slice(0, attached.bazel.trail.length)).toEqual(attached.bazel.trail);
+  expect(trail.slice(-3)).toEqual([null, null, expect.any(Number)]);
+
   await second.kill();
   const lost = await home.client.verify("default");
   expect(lost.bazel).toMatchObject({ state: "unattached", rung: "connect", unsettled: false });
