@@ -11,11 +11,11 @@ import { version } from "../../contract/version.ts";
 import { table } from "../../contract/words.ts";
 import { readSpool } from "../../daemon/api/client/spool.ts";
 import { findWorkspace } from "../../shim/scope.ts";
+import { readSmall } from "../bazelrc.ts";
 import type { Context } from "../context.ts";
 import { lastLines } from "../log/file.ts";
 import { confirmed } from "../output/ask.ts";
 import { requirePlace, writeArchive } from "./archive.ts";
-import { readSmall } from "./bazelrc.ts";
 import { type Facts, known } from "./facts.ts";
 import type { DoctorReport } from "./report.ts";
 

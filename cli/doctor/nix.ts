@@ -5,8 +5,8 @@ import type { StatusReport } from "../../contract/api.ts";
 import { flakeCaches } from "../../contract/nix/flake.ts";
 import type { NixAdvice } from "../../contract/nix/trust.ts";
 import { printable } from "../../contract/text.ts";
+import { readSmall } from "../bazelrc.ts";
 import type { Paint } from "../output/paint.ts";
-import { readSmall } from "./bazelrc.ts";
 import { type Check, checksOf } from "./report.ts";
 
 export function checkNixTrust({ nix }: StatusReport): readonly Check[] {

@@ -8,7 +8,7 @@ import { operatorSchema } from "../../contract/operator.ts";
 import { printable } from "../../contract/text.ts";
 import { latency } from "../../contract/words.ts";
 import { probeOnce } from "../../daemon/api/client/probe-once.ts";
-import { readSmall } from "./bazelrc.ts";
+import { readSmall } from "../bazelrc.ts";
 import { type Facts, known } from "./facts.ts";
 import { type Check, checksOf } from "./report.ts";
 

@@ -8,8 +8,9 @@ import { printable } from "../../contract/text.ts";
 import { noTrust } from "../../contract/trust.ts";
 import { readEnvFile } from "../../shim/env-file.ts";
 import { findWorkspace, scopeOf, type Workspace } from "../../shim/scope.ts";
+import { readSmall, usualRcFiles } from "../bazelrc.ts";
 import { typed } from "../shell/quote.ts";
-import { readSmall, strictEnvironment } from "./bazelrc.ts";
+import { strictEnvironment } from "./bazelrc.ts";
 import { type Facts, known } from "./facts.ts";
 import { type Check, checksOf } from "./report.ts";
 
@@ -75,7 +76,7 @@ function envFile({ root }: Workspace, { trust }: Facts): readonly Check[] {
 }
 
 function strict(root: string, { home, asked }: { home: string; asked: string | undefined }): Check {
-  const found = strictEnvironment(root, ["/etc/bazel.bazelrc", join(root, ".bazelrc"), join(home, ".bazelrc")]);
+  const found = strictEnvironment(root, usualRcFiles(root, home));
   const next = `add "build --incompatible_strict_action_env" to ${printable(join(root, ".bazelrc"), 300)}`;
   const why = "PATH is then part of every shell action's key, so machines do not share results";
   switch (found.seen) {

@@ -8,7 +8,7 @@ import { largestPublished, lease, mostAliases, publishedVersion } from "../../co
 import { runningDirectory, runningVersion } from "../../contract/running.ts";
 import { planVersion } from "../plan.ts";
 import { mediumIsHeavy } from "../scope.ts";
-import { markerFile, realToolVariable, type ShimName } from "./names.ts";
+import { markerFile, realToolVariable, recordVariable, type ShimName } from "./names.ts";
 
 /** The keys of the attachment file, each once, and the sh variable that takes its value. */
 const publishedKeys = [
@@ -32,8 +32,6 @@ const publishedKeys = [
  * so what has no more characters than these has no more bytes than that.
  */
 export const longestReason = 256;
-/** By which `flywheel exec --record` finds its command again: its UUID, for the mark alone. */
-export const recordVariable = "GF_RECORD";
 /** Of the directory that a mark names: as long as any path may be. */
 const longestMarked = 4096;
 const mostCharacters = largestPublished - 3 * longestReason - publishedVersion.length - 1;

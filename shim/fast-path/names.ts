@@ -49,3 +49,6 @@ export function familyDirectory(name: ShimName): string {
 export function realToolVariable(name: ShimName): string {
   return `GF_REAL_${name.toUpperCase().replaceAll("-", "_")}`;
 }
+
+/** By which `flywheel exec --record` finds its command again: its UUID, for the mark alone; the tool never sees it. */
+export const recordVariable = "GF_RECORD";

@@ -3,6 +3,7 @@ import { closeSync, constants, fstatSync, lstatSync, mkdirSync, openSync, readSy
 import { dirname } from "node:path";
 import * as v from "valibot";
 import { FlywheelError } from "../../../contract/errors.ts";
+import type { Invocation } from "../../../contract/invocation.ts";
 import { longestSpoolLine, type SpoolEntry, spoolEntrySchema } from "../../../contract/journal.ts";
 import { type Paths, spoolPath } from "../../../contract/paths.ts";
 import { withoutWaiting } from "./bounded.ts";
@@ -19,8 +20,16 @@ const readAtMost = 1_048_576;
  * @throws FlywheelError `state-directory-unusable`
  */
 export function appendSpool(paths: Paths, entry: SpoolEntry): void {
+  appendLine(paths, lineOf(entry));
+}
+
+/** @throws FlywheelError `state-directory-unusable` */
+export function appendInvocation(paths: Paths, invocation: Invocation): void {
+  appendLine(paths, Buffer.from(`${JSON.stringify({ v: 1, kind: "invocation", invocation })}\n`));
+}
+
+function appendLine(paths: Paths, line: Buffer): void {
   const file = spoolPath(paths);
-  const line = lineOf(entry);
   try {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
     const flags = constants.O_RDWR | constants.O_APPEND | constants.O_CREAT | constants.O_NOFOLLOW | withoutWaiting;

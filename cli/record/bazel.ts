@@ -1,0 +1,100 @@
+/** Recording Bazel: its build events tell the counts; a file of them that the user or an IDE asked for is read, never replaced. */
+import { createReadStream, mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { isAbsolute, join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { BuildEventReader } from "../../contract/bazel/build-events.ts";
+import { readCommandLine } from "../../contract/bazel/command-line.ts";
+import { doubtOf } from "../../contract/bazel/processes.ts";
+import type { Tally } from "../../contract/invocation.ts";
+import { rcLines, usualRcFiles } from "../bazelrc.ts";
+import type { Ending } from "./child.ts";
+import { outcomeOf, type Reading, type Recorder } from "./recorder.ts";
+
+const option = "build_event_json_file";
+/** Bazel's ExitCode.INTERRUPTED. */
+const interrupted = 8;
+
+interface Place {
+  readonly cwd: string;
+  /** The workspace's root: where its rc file lies. */
+  readonly root: string;
+  readonly home: string;
+}
+
+/** @returns undefined for what builds nothing */
+export function bazelRecorder(args: readonly string[], place: Place): Recorder | undefined {
+  const line = readCommandLine(args);
+  if (line.kind !== "heavy") return undefined;
+  const events = eventsOf(args, place);
+  const directory = events.state === "ours" ? mkdtempSync(join(tmpdir(), "flywheel-record-")) : undefined;
+  const file = events.state === "theirs" ? events.file : directory && join(directory, "events.json");
+  const asked = Date.now();
+  return {
+    command: line.command,
+    args: directory === undefined ? args : [...args.slice(0, line.at), `--${option}=${file}`, ...args.slice(line.at)],
+    stderr: "inherit",
+    follow: () => {},
+    read: async (ending): Promise<Reading> => {
+      if (events.state === "unreadable") return { ...unread(ending, events.why), ran: ending.code !== 78 };
+      return read(file ?? "", asked, ending);
+    },
+    close: () => {
+      if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+type Events =
+  | { readonly state: "ours" }
+  | { readonly state: "theirs"; readonly file: string }
+  | { readonly state: "unreadable"; readonly why: string };
+
+/** Bazel writes one such file, the one that was named last: one that somebody else asked for stays. */
+function eventsOf(args: readonly string[], { cwd, root, home }: Place): Events {
+  const end = args.indexOf("--");
+  const own = args.slice(0, end === -1 ? args.length : end);
+  const at = own.findLastIndex((word) => word === `--${option}` || word.startsWith(`--${option}=`));
+  if (at !== -1) {
+    const word = own[at] ?? "";
+    const value = word.includes("=") ? word.slice(word.indexOf("=") + 1) : (own[at + 1] ?? "");
+    return value === "" ? { state: "unreadable", why: `--${option} is set to nothing` } : { state: "theirs", file: resolve(cwd, value) };
+  }
+  const rcFiles = own.flatMap((word, index) =>
+    word.startsWith("--bazelrc=") ? [resolve(cwd, word.slice(10))] : word === "--bazelrc" ? [resolve(cwd, own[index + 1] ?? "")] : [],
+  );
+  const named = [...rcLines(root, [...usualRcFiles(root, home), ...rcFiles])].findLast(({ words }) =>
+    words.some((word) => word.replaceAll(/["']/g, "").startsWith(`--${option}`)),
+  );
+  if (named === undefined) return { state: "ours" };
+  const value = named.words.map((word) => word.replaceAll(/["']/g, "")).findLast((word) => word.startsWith(`--${option}=`));
+  const path = value?.slice(option.length + 3).replace("%workspace%", root) ?? "";
+  if (named.config === undefined && isAbsolute(path)) return { state: "theirs", file: path };
+  return { state: "unreadable", why: `${named.file}:${named.line} may ask for build events in a file of its own, which is left alone` };
+}
+
+async function read(file: string, since: number, ending: Ending): Promise<Reading> {
+  const stats = statSync(file, { throwIfNoEntry: false });
+  // One that the shim or Bazel never came to write, or an earlier build's.
+  if (stats?.isFile() !== true || stats.mtimeMs < since - 1000) {
+    return { ...unread(ending, "Bazel wrote no build events"), ran: ending.code !== 78 };
+  }
+  const reader = new BuildEventReader();
+  for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })) reader.add(line);
+  const { counts, options, version } = reader.result;
+  const endpoint = options === undefined ? undefined : options.get("remote_cache") || null;
+  const tally: Tally =
+    counts === undefined
+      ? { state: "unknown", why: "Bazel's build events count no processes: the build did not come to its end" }
+      : {
+          state: "counted",
+          counts,
+          source: "build-events",
+          doubt: doubtOf(counts, { diskCache: (options?.get("disk_cache") ?? "") !== "", version }),
+        };
+  return { ran: true, endpoint, outcome: outcomeOf(ending, interrupted), tally };
+}
+
+function unread(ending: Ending, why: string): Omit<Reading, "ran"> {
+  return { endpoint: undefined, outcome: outcomeOf(ending, interrupted), tally: { state: "unknown", why } };
+}

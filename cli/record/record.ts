@@ -1,0 +1,129 @@
+/** `flywheel exec --record`: stays beside a guarded tool, and writes down how it went. */
+import { randomUUID } from "node:crypto";
+import { writeSync } from "node:fs";
+import { join } from "node:path";
+import { isatty } from "node:tty";
+import { stripVTControlCharacters } from "node:util";
+import { FlywheelError } from "../../contract/errors.ts";
+import { hitShare, type Invocation } from "../../contract/invocation.ts";
+import { isNixName } from "../../contract/nix/commands.ts";
+import { largestMark, parseMark, runningDirectory } from "../../contract/running.ts";
+import { printable } from "../../contract/text.ts";
+import { duration } from "../../contract/words.ts";
+import { readBounded } from "../../daemon/api/client/bounded.ts";
+import { isErrno } from "../../daemon/api/client/directory.ts";
+import { appendInvocation } from "../../daemon/api/client/spool.ts";
+import { recordVariable } from "../../shim/fast-path/names.ts";
+import { findWorkspace } from "../../shim/scope.ts";
+import type { Context } from "../context.ts";
+import { replaceProcess, shimOf, withToolsEnvironment } from "../tool.ts";
+import { bazelRecorder } from "./bazel.ts";
+import { runBeside } from "./child.ts";
+import { nixRecorder } from "./nix.ts";
+import type { Recorder } from "./recorder.ts";
+
+/** @returns the tool's exit code; one that a signal ended ends this process by the same */
+export async function record(tool: string, args: readonly string[], context: Context): Promise<number> {
+  const { env, cwd, home, paths, profile, output } = context;
+  const shim = shimOf(tool);
+  const { root } = findWorkspace(cwd, env["PWD"]);
+  const toolEnv = { ...env, GF_GUARD_SCOPE: "all", ...(profile === "default" ? {} : { GF_PROFILE: profile }) };
+  let pid: number | undefined;
+  let marked: string | undefined;
+  // It lies there from before the tool begins to after it ended.
+  const endpoint = (): string | undefined => {
+    if (pid !== undefined) marked ??= endpointOf(join(paths.runtime, runningDirectory), pid);
+    return marked;
+  };
+  const recorder: Recorder | undefined = isNixName(tool)
+    ? nixRecorder(tool, args, { show, endpoint })
+    : bazelRecorder(args, { cwd, root, home: env["HOME"] || home });
+  // What builds nothing has nothing to record.
+  if (recorder === undefined) return replaceProcess(shim, args, toolEnv);
+  const id = randomUUID();
+  try {
+    const ending = await runBeside({
+      file: shim,
+      args: recorder.args,
+      env: withToolsEnvironment({ ...toolEnv, [recordVariable]: id }),
+      stderr: recorder.stderr,
+      onStarted: (child) => {
+        pid = child.pid;
+        recorder.follow(child);
+      },
+    });
+    const reading = await recorder.read(ending);
+    if (reading.ran) {
+      const invocation: Invocation = {
+        id,
+        tool,
+        command: printable(recorder.command, 64),
+        workspace: printable(root, 1024),
+        profile,
+        endpoint: reading.endpoint === undefined ? (endpoint() ?? null) : reading.endpoint,
+        startedAt: ending.startedAt.toISOString(),
+        endedAt: new Date(ending.startedAt.getTime() + ending.wallMs).toISOString(),
+        wallMs: ending.wallMs,
+        exitCode: ending.code,
+        outcome: reading.outcome,
+        tally: reading.tally,
+        lost: null,
+        recordedBy: "exec",
+      };
+      output.notice(`flywheel: ${keep(invocation, context)} ${sentence(invocation)}`);
+    }
+    if (ending.signal !== undefined) process.kill(process.pid, ending.signal);
+    return ending.code;
+  } finally {
+    recorder.close();
+  }
+}
+
+/** Past Node's stream, which would leave a pipe that the tool writes to as well non-blocking. */
+function show(line: string): void {
+  const plain = isatty(2) ? line : stripVTControlCharacters(line);
+  for (let rest: Uint8Array = Buffer.from(`${plain}\n`); rest.length > 0; ) {
+    try {
+      rest = rest.subarray(writeSync(2, rest));
+    } catch (error) {
+      // Somebody else left it non-blocking: its reader is slow. Anything else: nobody reads it any more.
+      if (!isErrno(error) || error.code !== "EAGAIN") return;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
+}
+
+/** What could not be written down is said: the record was asked for. */
+function keep(invocation: Invocation, { paths, output }: Context): "recorded" | "NOT RECORDED:" {
+  try {
+    appendInvocation(paths, invocation);
+    return "recorded";
+  } catch (error) {
+    if (!(error instanceof FlywheelError)) throw error;
+    output.notice(`flywheel: ${error.message}${error.next === undefined ? "" : `\n  next: ${error.next}`}`);
+    return "NOT RECORDED:";
+  }
+}
+
+function endpointOf(directory: string, pid: number): string | undefined {
+  try {
+    return parseMark(String(pid), readBounded(join(directory, String(pid)), largestMark).toString("utf8"))?.endpoint;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `bazel build: 18 hits of 20 (90 %), 2 misses, 1.24 s, exit 0`. */
+function sentence({ tool, command, tally, wallMs, exitCode }: Invocation): string {
+  const facts: string[] = [];
+  if (tally.state === "unknown") facts.push(`hits unknown (${tally.why})`);
+  else {
+    const { hits, misses, other } = tally.counts;
+    const share = hitShare(tally.counts);
+    facts.push(share === undefined ? "nothing to do" : `${hits} hits of ${hits + misses + other} (${Math.floor(share * 100)} %)`);
+    if (misses > 0) facts.push(`${misses} misses`);
+    if (other > 0) facts.push(`${other} from another cache`);
+    if (tally.doubt !== null) facts.push(`not to be believed: ${tally.doubt}`);
+  }
+  return `${tool === command ? tool : `${tool} ${command}`}: ${[...facts, duration(wallMs ?? 0), `exit ${exitCode}`].join(", ")}`;
+}

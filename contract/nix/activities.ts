@@ -1,0 +1,117 @@
+/**
+ * Nix's `--log-format internal-json`: each line of its log as `@nix {…}` (JSONLogger of libutil's logging.cc), read for
+ * what was substituted and what was built, and turned back into the lines that `--log-format raw` prints.
+ */
+import type { Counts } from "../invocation.ts";
+
+/** ActivityType and ResultType of logging.hh. */
+const activity = { build: 105, substitute: 108 } as const;
+const result = { buildLogLine: 101, postBuildLogLine: 107 } as const;
+/** Nix's own setting log-lines. */
+const tailLines = 10;
+/** Of so many builders at once the last lines are kept. */
+const mostTails = 256;
+/** lvlInfo: what is shown at the usual verbosity. */
+const info = 3;
+
+export interface NixLogOptions {
+  /** The cache that was attached; undefined: none. */
+  readonly endpoint: () => string | undefined;
+  /** What builders print: the older tools show it as it is, `nix` only with `-L`, and then with the derivation's name before it. */
+  readonly buildLogs: "hidden" | "plain" | "named";
+  /** What is shown: 3 at the usual verbosity, one more for each `-v`. */
+  readonly verbosity?: number;
+}
+
+/** Takes the lines of a log. Never throws. */
+export class NixLog {
+  readonly #options: NixLogOptions;
+  readonly #substituted = new Map<string, string>();
+  readonly #built = new Map<string, string>();
+  readonly #building = new Map<number, string>();
+  /** What each builder said last, by derivation: Nix, while it logs as JSON, leaves that out of its error. */
+  readonly #tails = new Map<string, readonly string[]>();
+
+  constructor(options: NixLogOptions) {
+    this.#options = options;
+  }
+
+  /** @returns what to show of it, without a newline; undefined: nothing */
+  add(line: string): string | undefined {
+    if (!line.startsWith("@nix ")) return line;
+    const { action, id, level, type, text, msg, fields } = parsed(line.slice(5));
+    const [first = "", second = ""] = Array.isArray(fields) ? fields.map(String) : [];
+    const verbosity = this.#options.verbosity ?? info;
+    switch (action) {
+      case "msg":
+        return typeof level === "number" && level > verbosity ? undefined : this.#message(textOf(msg));
+      case "start":
+        if (type === activity.substitute) this.#substituted.set(first, second);
+        if (type === activity.build) {
+          this.#built.set(first, second);
+          if (typeof id === "number") this.#building.set(id, first);
+        }
+        return typeof level === "number" && level > verbosity ? undefined : textOf(text) && `${textOf(text)}...`;
+      case "stop":
+        if (typeof id === "number") this.#building.delete(id);
+        return undefined;
+      case "result": {
+        if (type !== result.buildLogLine && type !== result.postBuildLogLine) return undefined;
+        const derivation = typeof id === "number" ? this.#building.get(id) : undefined;
+        if (this.#options.buildLogs === "hidden") {
+          if (derivation !== undefined) this.#remember(derivation, first);
+          return undefined;
+        }
+        return derivation === undefined || this.#options.buildLogs === "plain" ? first : `${nameOf(derivation)}> ${first}`;
+      }
+      default:
+        return undefined;
+    }
+  }
+
+  #remember(derivation: string, line: string): void {
+    const tail = [...(this.#tails.get(derivation) ?? []), line].slice(-tailLines);
+    if (this.#tails.size < mostTails || this.#tails.has(derivation)) this.#tails.set(derivation, tail);
+  }
+
+  #message(text: string | undefined): string | undefined {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: Nix colours its errors
+    const [, failed = ""] = /builder for '([^']+)' failed/.exec(text?.replaceAll(/\u001b\[[0-9;]*m/g, "") ?? "") ?? [];
+    const tail = this.#tails.get(failed) ?? [];
+    this.#tails.delete(failed);
+    return text === undefined || tail.length === 0
+      ? text
+      : [`${text};`, `       last ${tail.length} log lines:`, ...tail.map((line) => `       > ${line}`)].join("\n");
+  }
+
+  /** Store paths by the cache that gave them, and derivations that were built; `local` of them on this machine. */
+  get counts(): Counts {
+    const endpoint = withoutEnd(this.#options.endpoint());
+    const hits = [...this.#substituted.values()].filter((from) => endpoint !== undefined && withoutEnd(from) === endpoint).length;
+    const local = [...this.#built.values()].filter((machine) => machine === "").length;
+    return { hits, other: this.#substituted.size - hits, misses: this.#built.size, local, internal: 0 };
+  }
+}
+
+function parsed(json: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === "object" && value !== null ? Object.fromEntries(Object.entries(value)) : {};
+  } catch {
+    return {};
+  }
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? value : undefined;
+}
+
+/** `two` of /nix/store/<hash>-two.drv. */
+function nameOf(derivation: string): string {
+  return derivation.replace(/^.*\/[a-z0-9]{32}-/, "").replace(/\.drv$/, "");
+}
+
+/** Nix tells a substituter by its URL, with or without a last slash and its settings. */
+function withoutEnd(url: string | undefined): string | undefined {
+  return url?.replace(/\?.*$/, "").replace(/\/+$/, "");
+}
