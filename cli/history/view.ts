@@ -14,41 +14,44 @@ export interface Place {
 }
 
 const heading = ["when", "what", "command", "workspace", "cache", "time", "detail"] as const;
-/** From these columns on a line has room for the year and the seconds of its time. */
+type Row = readonly [when: string, what: string, command: string, workspace: string, cache: string, time: string, detail: string];
+const [workspaceColumn, timeColumn, detailColumn] = [3, 5, 6];
+
+/** From these columns on a line has room for all that it tells, and then for the year and the seconds of its time. */
+const fitting = 80;
 const roomy = 120;
 /** The least that is left of a shortened cell: characters. */
-const leastWorkspace = 14;
-const leastDetail = 16;
+const least = { workspace: 14, detail: 16 } as const;
 const gap = 2;
-
-type Row = readonly [when: string, what: string, command: string, workspace: string, cache: string, time: string, detail: string];
 
 export function viewEntries(entries: readonly HistoryEntry[], { home, columns, paint }: Place): string {
   if (entries.length === 0) return "nothing is recorded: nothing ran with the shared cache, was refused, or went past the guard";
-  const rows: readonly Row[] = [heading, ...entries.map((entry) => rowOf(entry, home, columns))];
-  const widths = widthsOf(rows, columns);
-  const shown = rows.map((row) =>
-    row
-      .map((cell, at) => {
-        const width = widths[at] ?? 0;
-        return (at === 3 ? endOf(cell, width) : startOf(cell, width)).padEnd(width);
-      })
-      .join(" ".repeat(gap))
-      .trimEnd(),
+  const narrow = columns !== undefined && columns < fitting;
+  const rows = [heading, ...entries.map((entry) => rowOf(entry, home, columns))].map((row) =>
+    narrow ? row.with(workspaceColumn, "").with(timeColumn, "") : row,
   );
-  return shown.map((line, at) => (at === 0 ? paint.dim(line) : paintOf(entries[at - 1], paint)(line))).join("\n");
+  const widths = widthsOf(rows, columns);
+  const lines = rows.map((row) => {
+    const cells = row.map((cell, at) => (at === workspaceColumn ? endOf : startOf)(cell, widths[at] ?? 0).padEnd(widths[at] ?? 0));
+    const line = cells.filter((_, at) => widths[at] !== 0).join(" ".repeat(gap));
+    return startOf(line.trimEnd(), columns ?? line.length);
+  });
+  return lines.map((line, at) => (at === 0 ? paint.dim(line) : paintOf(entries[at - 1], paint)(line))).join("\n");
 }
 
-/** What a terminal has no room for is taken from the workspace, then from the last column; what is left over is the last one's. */
-function widthsOf(rows: readonly Row[], columns: number | undefined): readonly number[] {
-  const widths = heading.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
+/** What a terminal has no room for is taken from the workspace, then from the detail. A column that says nothing is none. */
+function widthsOf(rows: readonly (readonly string[])[], columns: number | undefined): readonly number[] {
+  const widths = heading.map((title, at) => {
+    const widest = Math.max(...rows.slice(1).map((row) => row[at]?.length ?? 0));
+    return widest === 0 ? 0 : Math.max(widest, title.length);
+  });
   if (columns === undefined) return widths;
-  const fixed = widths.reduce((sum, width, at) => sum + (at === 3 || at === 6 ? 0 : width), gap * (widths.length - 1));
-  const room = columns - fixed;
-  const wanted = widths[3] ?? 0;
-  const workspace = Math.min(wanted, Math.max(leastWorkspace, room - Math.max(leastDetail, widths[6] ?? 0)));
-  const detail = Math.max(0, room - workspace);
-  return widths.map((width, at) => (at === 3 ? workspace : at === 6 ? Math.min(width, detail) : width));
+  const width = (at: number): number => widths[at] ?? 0;
+  const gaps = gap * (widths.filter((each) => each > 0).length - 1);
+  const room = columns - gaps - widths.reduce((sum, each) => sum + each, -width(workspaceColumn) - width(detailColumn));
+  const workspace = Math.min(width(workspaceColumn), Math.max(least.workspace, room - Math.max(least.detail, width(detailColumn))));
+  const detail = Math.min(width(detailColumn), Math.max(1, room - workspace));
+  return widths.with(workspaceColumn, workspace).with(detailColumn, detail);
 }
 
 function rowOf(entry: HistoryEntry, home: string, columns: number | undefined): Row {

@@ -232,13 +232,17 @@ describe("the spool", () => {
   });
 
   test("rotated between two lookings: both files are taken in, and the full one is removed when it has rested", async () => {
-    const journal = open({ now: () => new Date(), rested: 0 });
+    const journal = open({ now: () => new Date() });
     const limits = { rotated: 100, most: 10_000 };
     appendSpool(paths, escaped("a"), limits);
     expect(existsSync(rotatedSpoolPath(paths))).toBe(true);
     appendSpool(paths, escaped("b"), { rotated: 10_000, most: 10_000 });
     journal.takeSpool();
     expect(await history()).toEqual(["b", "a"]);
+    // A guard may have it open still.
+    expect(existsSync(rotatedSpoolPath(paths))).toBe(true);
+    utimesSync(rotatedSpoolPath(paths), 1, 1);
+    journal.takeSpool();
     expect(existsSync(rotatedSpoolPath(paths))).toBe(false);
     expect(existsSync(spoolPath(paths))).toBe(true);
   });
