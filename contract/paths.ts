@@ -44,6 +44,16 @@ export function spoolPath(paths: Paths): string {
   return `${paths.state}/journal/spool.jsonl`;
 }
 
+/** The spool that was full: still to be taken in, or gone soon. */
+export function rotatedSpoolPath(paths: Paths): string {
+  return `${paths.state}/journal/spool.1.jsonl`;
+}
+
+/** The journal: SQLite's database, and beside it its -wal and -shm. */
+export function journalPath(paths: Paths): string {
+  return `${paths.state}/journal/journal.db`;
+}
+
 export function logPath(paths: Paths): string {
   return `${paths.state}/daemon.log`;
 }

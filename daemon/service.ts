@@ -3,12 +3,13 @@ import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { AttachRequest, DaemonReport, Hello, ProbeReport, ProbeRequest, RunningReport, StatusReport } from "../contract/api.ts";
-import { apiVersion } from "../contract/api.ts";
+import { apiVersion, mostRecent } from "../contract/api.ts";
 import type { Attachment } from "../contract/attachment.ts";
 import type { Candidate, ProbeResult } from "../contract/candidate.ts";
 import type { Config } from "../contract/config.ts";
 import type { Tool } from "../contract/endpoint.ts";
 import { FlywheelError, messageOf } from "../contract/errors.ts";
+import type { Invocation } from "../contract/invocation.ts";
 import type { Paths } from "../contract/paths.ts";
 import type { Profile } from "../contract/profile.ts";
 import type { TrustStore } from "../contract/trust.ts";
@@ -26,7 +27,7 @@ import { whyLeft } from "./attachment/why.ts";
 import { discover } from "./discovery/discover.ts";
 import { judgeOperatorEndpoint } from "./discovery/operator.ts";
 import type { Faults } from "./faults.ts";
-import { Escapes } from "./journal/escapes.ts";
+import { Journal } from "./journal/journal.ts";
 import { NixTrust } from "./nix/trust.ts";
 import { defaultTimeoutMs, type ProbeContext } from "./probe/context.ts";
 import { Prober } from "./probe/prober.ts";
@@ -77,7 +78,7 @@ export class Service implements ApiHandlers {
   readonly #nix: NixTrust;
   readonly #paths = new NodePaths();
   readonly #running: RunningCommands;
-  readonly #escapes: Escapes;
+  readonly #journal: Journal;
   readonly #keepers = new Map<string, Keeper>();
   readonly #listeners = new Map<string, Set<Listener>>();
   readonly #told = new Set<string>();
@@ -98,7 +99,16 @@ export class Service implements ApiHandlers {
     this.#options = options;
     this.#config = loadConfig(paths);
     this.#trust = readTrust(paths);
-    this.#escapes = new Escapes(paths);
+    this.#journal = new Journal({
+      paths,
+      onFault: (fault) => {
+        if (faults.set("journal", fault)) log.warn(fault ?? "the journal is written again");
+      },
+      onNotice: (message) => log.warn(message),
+      onChange: () => {
+        for (const name of this.#keepers.keys()) this.#tell(name);
+      },
+    });
     this.#nix = new NixTrust(options.env);
     this.#publisher = new Publisher(paths, (fault) => {
       if (faults.set("publish", fault)) log.warn(fault ?? "publishing again");
@@ -137,6 +147,7 @@ export class Service implements ApiHandlers {
   /** Begins to look and to keep; returns at once. */
   begin(): void {
     this.#publisher.withdrawAll();
+    this.#journal.open();
     this.#watcher = this.#watch();
     this.#running.start();
     this.#machine = watchMachine((event) => this.#startOver(event));
@@ -149,6 +160,7 @@ export class Service implements ApiHandlers {
     this.#closed = true;
     this.#machine?.close();
     this.#running.close();
+    this.#journal.close();
     const closing = [...this.#keepers.values()].map((keeper) => keeper.close());
     if (options.ownsRuntime) this.#publisher.withdrawAll();
     await Promise.all([this.#watcher?.close(), this.#prober.close()]);
@@ -164,6 +176,7 @@ export class Service implements ApiHandlers {
     // What the machine slept through must not be told as if it were so still.
     this.#machine?.look();
     this.#running.look();
+    this.#journal.takeSpool();
     return this.#status(this.#keeper(profile));
   }
 
@@ -294,6 +307,12 @@ export class Service implements ApiHandlers {
       if (this.#begun && ended.some(concerns)) keeper.proveSoon();
       this.#tell(name);
     }
+  }
+
+  /** Keeps what is known of a command that ran, and tells whoever watches its profile. */
+  record(invocation: Invocation): void {
+    this.#journal.record(invocation);
+    this.#tell(invocation.profile);
   }
 
   #watch(): TailnetWatcher {
@@ -474,6 +493,7 @@ export class Service implements ApiHandlers {
     };
     const { profile, detached, bazel, nix } = keeper;
     const tailnet = this.#tailnet;
+    const now = new Date();
     return buildStatus({
       profile,
       detached,
@@ -483,12 +503,13 @@ export class Service implements ApiHandlers {
       trust: this.#trust,
       daemon,
       now: readClock(),
-      ...this.#escapes.report(),
+      escapes: this.#journal.escapes(now),
+      refusals: this.#journal.refusals(now),
       nixHonour: ({ endpoint }) => this.#nix.lastOn(endpoint),
       pathTo: (candidate) => this.#paths.of(tailnetAddress(candidate, tailnet)),
       running: this.#running.list.filter((command) => command.profile === profile.name).map(runningReport),
-      recent: [],
-      hitRates: null,
+      recent: this.#journal.recent(profile.name, mostRecent),
+      hitRates: this.#journal.hitRates(profile.name, now),
     });
   }
 }

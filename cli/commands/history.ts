@@ -1,51 +1,66 @@
+import { realpathSync } from "node:fs";
+import { resolve } from "node:path";
 import { Exit } from "../../contract/exit.ts";
-import type { SpoolEntry } from "../../contract/journal.ts";
-import { printable } from "../../contract/text.ts";
-import { localTime, table } from "../../contract/words.ts";
-import { readSpool } from "../../daemon/api/client/spool.ts";
+import type { HistoryKind } from "../../daemon/api/client/journal/history.ts";
 import { defineCommand } from "../command.ts";
 import { seconds, wholeNumber } from "../values.ts";
 
+/**
+ * `--json`, schema 2: `entries`, newest first, each with `at` and `kind`: an `escape` or a `refusal` (contract/journal.ts,
+ * as in schema 1), or an `invocation` (contract/invocation.ts; `at` is its start). `malformed`: lines of the spool that
+ * could not be read. `fault`: why the database could not be, or null. `summary`: `today` (since local midnight) and
+ * `week` (today and the six days before), each with `hitRate` (builds, those counted, their hits and misses), `escapes`
+ * and `refusals`; `saved` (of that week: `seconds` or null, `builds` that had hits, those `estimated`, and the `method`).
+ */
 export default defineCommand({
   name: "history",
-  summary: "list escapes and refusals, the newest first",
+  summary: "what ran, what was refused and what went past the guard, the newest first",
   options: {
-    escapes: { flag: "--escapes", summary: "only what was built past the guard" },
-    refusals: { flag: "--refusals", summary: "only what was refused" },
+    builds: { flag: "--builds", summary: "what ran with the shared cache" },
+    escapes: { flag: "--escapes", summary: "what was built past the guard" },
+    refusals: { flag: "--refusals", summary: "what was refused" },
     since: { flag: "--since <span>", summary: "30m, 24h, 7d: no older ones" },
+    workspace: { flag: "--workspace <path>", summary: "only of this directory, and below" },
     lines: { flag: "-n, --lines <number>", summary: "at most so many, 1 to 10000 (20)" },
+    summary: { flag: "--summary", summary: "only the hit rates, and the time that the cache saved" },
   },
   examples: [
-    { line: "flywheel history", does: "the last 20" },
+    { line: "flywheel history", does: "the last 20, and a summary" },
     { line: "flywheel history --escapes --since 7d", does: "who built alone this week, and why" },
+    { line: "flywheel history --builds --workspace .", does: "the builds of this workspace, with their hits" },
   ],
   exits: [{ code: Exit.failed, means: "the journal could not be read" }],
-  async run({ paths, output }, options) {
-    const most = wholeNumber("--lines", options.lines, { least: 1, most: 10_000 }) ?? 20;
-    const oldest = options.since === undefined ? Number.NEGATIVE_INFINITY : Date.now() - seconds("--since", options.since) * 1000;
-    const { entries, malformed } = readSpool(paths, { limit: 10_000 });
-    const both = options.escapes === options.refusals;
-    const chosen = entries
-      .filter((entry) => both || (entry.kind === "escape") === options.escapes)
-      .filter((entry) => options.since === undefined || Date.parse(entry.at) >= oldest)
-      .slice(0, most);
-    if (output.format === "json") output.json({ schema: 1, entries: chosen, malformed });
-    else {
-      output.line(chosen.length === 0 ? "nothing was refused, and nothing went past the guard" : table([heading, ...chosen.map(row)]));
-      if (malformed > 0) output.notice(`${malformed} ${malformed === 1 ? "line" : "lines"} of the journal could not be read`);
+  async run({ paths, output, cwd, home }, options) {
+    const lines = wholeNumber("--lines", options.lines, { least: 1, most: 10_000 }) ?? 20;
+    const since = options.since === undefined ? undefined : Date.now() - seconds("--since", options.since) * 1000;
+    const workspaces = options.workspace === undefined ? undefined : namesOf(resolve(cwd, options.workspace));
+    const chosen = kinds.filter((kind) => options[optionOf[kind]]);
+    const { readHistory } = await import("../../daemon/api/client/journal/history.ts");
+    const most = options.summary ? 0 : lines;
+    const query = { kinds: chosen.length === 0 ? kinds : chosen, since, workspaces, most };
+    const { entries, malformed, summary, fault } = await readHistory(paths, query, new Date());
+    if (output.format === "json") {
+      output.json({ schema: 2, entries, malformed, fault: fault ?? null, summary });
+      return Exit.ok;
     }
+    const { viewEntries, viewSummary } = await import("../history/view.ts");
+    if (!options.summary) output.line(`${viewEntries(entries, { home, columns: output.columns, paint: output.paint })}\n`);
+    output.text(viewSummary(summary, workspaces?.[0]));
+    if (fault !== undefined) output.notice(`${fault}\n  shown is what the spool has`);
+    if (malformed > 0) output.notice(`${malformed} ${malformed === 1 ? "line" : "lines"} of the spool could not be read`);
     return Exit.ok;
   },
 });
 
-const heading = ["when", "what", "command", "workspace", "reason"] as const;
+const kinds: readonly HistoryKind[] = ["invocation", "escape", "refusal"];
+const optionOf = { invocation: "builds", escape: "escapes", refusal: "refusals" } as const;
 
-function row(entry: SpoolEntry): readonly string[] {
-  return [
-    localTime(printable(entry.at, 40)),
-    entry.kind,
-    printable(`${entry.tool} ${entry.command}`.trim(), 60),
-    printable(entry.workspace, 60),
-    printable(entry.reason, 200),
-  ];
+/** A directory as it was named, and as it is found: a record has one of them. */
+function namesOf(path: string): readonly string[] {
+  try {
+    return [...new Set([path, realpathSync(path)])];
+  } catch {
+    // It is gone, and its history is still there.
+    return [path];
+  }
 }

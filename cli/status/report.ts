@@ -1,9 +1,9 @@
-/** The status: the daemon's where one answers, else what the published files and the spool still say. */
+/** The status: the daemon's where one answers, else what the published files, the journal and the spool still say. */
 import { existsSync } from "node:fs";
 import type { AttachmentReport, EscapesReport, StatusReport } from "../../contract/api.ts";
 import { statusSchema } from "../../contract/api.ts";
 import type { Tool } from "../../contract/endpoint.ts";
-import { type Paths, spoolPath } from "../../contract/paths.ts";
+import { journalPath, type Paths, spoolPath } from "../../contract/paths.ts";
 import { type Clock, lease, type NixTerms } from "../../contract/published.ts";
 import { type Absence, absenceOf } from "../../daemon/api/client/absence.ts";
 import { DaemonClient } from "../../daemon/api/client/connection.ts";
@@ -126,10 +126,8 @@ const unknown = {
 
 async function escapesAndRefusals(paths: Paths): Promise<Pick<StatusReport, "escapes" | "refusals">> {
   const none: EscapesReport = { today: 0, last: null };
-  // The spool's reader brings a schema library: not for a file that is not there.
-  if (!existsSync(spoolPath(paths))) return { escapes: none, refusals: none };
-  const { readSpool } = await import("../../daemon/api/client/spool.ts");
-  const { summaryOf } = await import("../../contract/journal.ts");
-  const { entries } = readSpool(paths, { limit: 10_000 });
-  return { escapes: summaryOf(entries, "escape", new Date()), refusals: summaryOf(entries, "refusal", new Date()) };
+  // The journal's reader brings SQLite and a schema library: not for files that are not there.
+  if (!existsSync(spoolPath(paths)) && !existsSync(journalPath(paths))) return { escapes: none, refusals: none };
+  const { readEscapes } = await import("../../daemon/api/client/journal/history.ts");
+  return readEscapes(paths, new Date());
 }
