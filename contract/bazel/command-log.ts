@@ -85,10 +85,16 @@ function endingOf(lines: readonly string[]): Ending | undefined {
   const line = lines[at];
   const before = lines.slice(Math.max(0, at - 64));
   if (before.some((one) => /^(?:ERROR|WARNING): build interrupted\b/i.test(one))) return "interrupted";
-  if (line === undefined) return undefined;
+  if (line === undefined) return endsInError(lines) ? "failed" : undefined;
   if (line.startsWith("INFO: Build completed, ")) return "tests failed";
   if (!line.startsWith("INFO: ")) return "failed";
   return before.some((one) => one.startsWith("ERROR: No test targets were found")) ? "no tests" : "succeeded";
+}
+
+/** It was over before it built anything: an option that Bazel does not know, a cache that does not answer. */
+function endsInError(lines: readonly string[]): boolean {
+  if (lines.some((line) => line.startsWith("INFO: Elapsed time: "))) return false;
+  return lines.findLast((line) => line !== "")?.startsWith("ERROR: ") === true;
 }
 
 /** A blob that the cache does not have any more is no loss of the cache: only one that could not be asked is. */

@@ -1,6 +1,10 @@
 /**
  * Which of a server's commands a mark was left for, and which command.log is that command's. Only what is certain
  * counts: a figure of another command's would be worse than none. Pure.
+ *
+ * A server runs one command at a time; others wait for their turn. Each has one command.log, born when its turn comes.
+ * The server's log is written through a buffer, which the end of a command empties: of a command that is over all is
+ * there but the line that says so, which comes with the next one's.
  */
 import { type Execution, isCalledAs, isGiven } from "../../contract/bazel/server-log.ts";
 
@@ -13,16 +17,14 @@ export interface Caller {
   readonly args: readonly string[] | undefined;
   readonly endpoint: string | undefined;
   readonly started: number;
-  /** When it was seen alive last, and when gone first; undefined where nobody saw it end. */
-  readonly alive: number | undefined;
+  readonly state: "runs" | "gone";
+  /** When it was seen gone first; undefined where nobody looked, and while it runs. */
   readonly gone: number | undefined;
-  /** Whether the client becomes another program at the end (`run`), and so outlives its command. */
-  readonly livesOn: boolean;
-  /** Whether another one that cannot be told from it runs, or ran at the same time. */
+  /** Whether another one that cannot be told from it by its words runs, or ran at the same time. */
   readonly twins: boolean;
 }
 
-/** An execution and the log of the server that had it. */
+/** An execution and the server that had it. */
 export interface Found extends Execution {
   readonly server: string;
 }
@@ -42,16 +44,15 @@ const slack = {
   tick: 10,
   /** A client that was killed leaves its command to be cancelled. */
   cancel: 3_000,
-  /** From the end of a command to the end of its client, and from a line of the server's log to its writing. */
-  leave: 300,
-  written: 100,
-  /** From the mark to the start of Bazel's client, where nobody saw the end: a wrapper may come between. */
-  reach: 5_000,
+  /** From the mark to the start of Bazel's client: a wrapper may come between. */
+  wrapper: 5_000,
+  /** The same, where more than one could be meant. */
+  start: 1_000,
 } as const;
 
 export const unsure = {
   unknown: "Bazel's server log does not tell which of its commands this was",
-  unfinished: "Bazel's server did not say that it finished",
+  running: "Bazel's server has not said how it went",
   twins: "another Bazel command like it ran here at the same time",
   mixed: "Bazel's records of two commands here cannot be told apart",
 } as const;
@@ -67,20 +68,14 @@ export function attribute<Log extends Birth>(
   logs: readonly Log[],
   claimed: ReadonlySet<string>,
 ): Attribution<Log> {
-  const late = caller.gone ?? Number.POSITIVE_INFINITY;
-  const possible = executions.filter(
-    (one) =>
-      one.command === caller.command &&
-      one.arrived >= caller.started - slack.tick &&
-      one.arrived <= late + slack.tick &&
-      !claimed.has(keyOf(one)),
-  );
-  const execution = choose(caller, possible);
+  const execution = choose(caller, executions, claimed);
   if (typeof execution === "string") return { kind: "not yet", why: execution };
-  const log = logOf(execution, logs);
-  // Two commands that were asked for at once, of which one printed nothing yet, or never did.
-  const shared = log !== undefined && executions.some((other) => keyOf(other) !== keyOf(execution) && logOf(other, logs) === log);
-  return shared ? { kind: "not yet", why: unsure.mixed } : { kind: "found", execution, log };
+  const others = executions.filter((one) => one !== execution);
+  const log = logOf(execution, others, logs, caller.gone ?? Number.POSITIVE_INFINITY);
+  if (log === "mixed") return { kind: "not yet", why: unsure.mixed };
+  // While its client lives it may still be printing, unless somebody else had his turn since.
+  const over = caller.state === "gone" || execution.finished !== undefined || (log !== undefined && logs.at(-1) !== log);
+  return over ? { kind: "found", execution, log } : { kind: "not yet", why: unsure.running };
 }
 
 /** What names an execution for good. */
@@ -88,34 +83,50 @@ export function keyOf({ server, thread, arrived }: Found): string {
   return `${server} ${thread} ${arrived}`;
 }
 
-function choose(caller: Caller, possible: readonly Found[]): Found | string {
-  const { directory, args, endpoint, alive, gone, started } = caller;
+function choose(caller: Caller, executions: readonly Found[], claimed: ReadonlySet<string>): Found | string {
+  const { command, directory, args, endpoint, gone = Number.POSITIVE_INFINITY, started } = caller;
+  const possible = executions.filter(
+    (one) =>
+      one.command === command &&
+      one.arrived >= started - slack.tick &&
+      one.arrived <= gone + slack.tick &&
+      (one.finished ?? 0) <= gone + slack.cancel &&
+      !claimed.has(keyOf(one)),
+  );
   const exact = args === undefined ? [] : possible.filter((one) => isCalledAs(one, directory, args));
   // A wrapper may add words, but the cache is the one that this command was given.
   const given = endpoint === undefined ? [] : possible.filter((one) => isGiven(one, directory, endpoint));
   const like = exact.length > 0 ? exact : given;
-  if (like.length === 0) return unsure.unknown;
-  const done = like.filter((one) => one.finished !== undefined);
-  if (gone === undefined) {
-    // Asked while it runs, or of one whose end nobody saw: then its client began where the mark was left.
-    const its = alive === undefined ? like.filter((one) => one.began <= started + slack.reach) : like;
-    const [only] = its;
-    if (only === undefined) return unsure.unknown;
-    if (its.length > 1 || caller.twins) return unsure.twins;
-    return only.finished === undefined ? unsure.unfinished : only;
-  }
-  const fitting = done.filter((one) => (one.finished ?? 0) <= gone + slack.cancel);
-  const [only] = fitting;
-  if (only === undefined) return unsure.unfinished;
-  if (fitting.length === 1 && !caller.twins) return only;
-  if (caller.livesOn) return unsure.twins;
-  const [closest, ...more] = fitting.filter(
-    ({ finished = 0 }) => finished >= (alive ?? started) - slack.leave && finished <= gone + slack.written,
-  );
+  const [only] = like;
+  if (only === undefined) return unsure.unknown;
+  // Nobody saw it end: then at least its client must have begun where the mark was left.
+  const witnessed = caller.state === "runs" || caller.gone !== undefined;
+  if (like.length === 1 && !caller.twins && (witnessed || only.began <= started + slack.wrapper)) return only;
+  const [closest, ...more] = like.filter(({ began }) => began <= started + slack.start);
   return closest === undefined || more.length > 0 ? unsure.twins : closest;
 }
 
-/** The last one that was born while it ran: whatever waited for its turn came before. */
-function logOf<Log extends Birth>({ arrived, finished = Number.POSITIVE_INFINITY }: Found, logs: readonly Log[]): Log | undefined {
-  return logs.findLast(({ born }) => born >= arrived - slack.tick && born <= finished + slack.tick);
+/**
+ * The one log that was born while it had its turn.
+ * @param until as long as its end is not told, when it was over at the latest
+ */
+function logOf<Log extends Birth>(own: Found, others: readonly Found[], logs: readonly Log[], until: number): Log | "mixed" | undefined {
+  const within = (one: Found, { born }: Log): boolean =>
+    born >= one.arrived - slack.tick && born <= (one.finished ?? (one === own ? until : Number.POSITIVE_INFINITY));
+  const rivals = (log: Log): readonly Found[] => others.filter((other) => within(other, log));
+  const possible = logs.filter((log) => within(own, log));
+  const sole = possible.filter((log) => rivals(log).length === 0);
+  const [first] = sole;
+  if (first !== undefined) {
+    // Its end is not told yet: what was born behind its own log is the next one's.
+    if (own.finished === undefined) return possible[0] === first ? first : "mixed";
+    return sole.length === 1 ? first : "mixed";
+  }
+  const [shared, ...more] = possible;
+  if (shared === undefined) return undefined;
+  // Asked for at once: it is this one's if each of the others has another that is his alone.
+  const all = [own, ...others];
+  const elsewhere = (rival: Found): boolean =>
+    logs.some((log) => log !== shared && within(rival, log) && all.every((one) => one === rival || !within(one, log)));
+  return more.length === 0 && rivals(shared).every(elsewhere) ? shared : "mixed";
 }

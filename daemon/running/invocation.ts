@@ -10,10 +10,19 @@ export type Evidence =
   | {
       readonly state: "found";
       readonly execution: Execution;
-      readonly log: CommandLog | { readonly missing: string };
+      readonly log: PrintedLog | MissingLog;
       readonly label: string | undefined;
     }
   | { readonly state: "none"; readonly why: string };
+
+export interface PrintedLog extends CommandLog {
+  /** When its last line was printed: wall clock milliseconds. */
+  readonly written: number;
+}
+
+export interface MissingLog {
+  readonly missing: string;
+}
 
 export interface Loss {
   readonly at: string | null;
@@ -48,7 +57,7 @@ const endWithBuild: ReadonlySet<string> = new Set(["build", "test", "coverage"])
 
 export function invocationOf({ command, workspace, gone, evidence, lost, platform }: Ending): Invocation {
   const log = evidence.state === "found" && !("missing" in evidence.log) ? evidence.log : undefined;
-  const end = endOf(command, evidence, gone);
+  const end = endOf(command, evidence, log, gone);
   return {
     id: command.record ?? `${command.bootId ?? "none"}:${command.pid}:${command.started}`,
     tool: command.tool,
@@ -66,10 +75,12 @@ export function invocationOf({ command, workspace, gone, evidence, lost, platfor
   };
 }
 
-/** Bazel's own word is to the millisecond; the client is gone a moment later. */
-function endOf(command: RunningCommand, evidence: Evidence, gone: Date | undefined): Date | undefined {
-  const finished = evidence.state === "found" ? evidence.execution.finished : undefined;
-  if (finished === undefined || livesOn(command)) return gone;
+/** Bazel's own word is to the millisecond, and its client gone a moment later; the last line tells what neither did. */
+function endOf(command: RunningCommand, evidence: Evidence, log: PrintedLog | undefined, gone: Date | undefined): Date | undefined {
+  if (evidence.state === "none" || livesOn(command)) return gone;
+  const printed = gone === undefined && log?.ending !== undefined ? log.written : undefined;
+  const finished = evidence.execution.finished ?? printed;
+  if (finished === undefined) return gone;
   return gone !== undefined && gone.getTime() < finished ? gone : new Date(finished);
 }
 
@@ -78,13 +89,12 @@ export function livesOn({ command }: Pick<RunningCommand, "command">): boolean {
   return command === "run";
 }
 
-function outcomeOf(command: RunningCommand, evidence: Evidence, log: CommandLog | undefined): Pick<Invocation, "outcome" | "exitCode"> {
+function outcomeOf(command: RunningCommand, evidence: Evidence, log: PrintedLog | undefined): Pick<Invocation, "outcome" | "exitCode"> {
   if (evidence.state === "none") return { outcome: "unknown", exitCode: null };
-  const { exit, finished } = evidence.execution;
+  const { exit } = evidence.execution;
   const told = exit === undefined ? undefined : exits[exit];
   if (told !== undefined) return told;
   if (exit !== undefined && exit !== "SUCCESS") return { outcome: "failed", exitCode: null };
-  if (finished === undefined) return { outcome: "unknown", exitCode: null };
   const ending = log?.ending;
   switch (ending) {
     case "succeeded":
@@ -105,7 +115,7 @@ function outcomeOf(command: RunningCommand, evidence: Evidence, log: CommandLog 
   }
 }
 
-function tallyOf(evidence: Evidence, log: CommandLog | undefined, platform: string): Tally {
+function tallyOf(evidence: Evidence, log: PrintedLog | undefined, platform: string): Tally {
   if (evidence.state === "none") return { state: "unknown", why: evidence.why };
   if ("missing" in evidence.log) return { state: "unknown", why: evidence.log.missing };
   if (log?.counts === undefined) {

@@ -19,8 +19,9 @@ const most = {
   label: 256,
 } as const;
 
-/** The first look at a java.log, mostly enough: bytes. */
-const firstLook = 262_144;
+/** Enough of a log to meet a line with a time: characters. */
+const head = 65_536;
+const oneDay = 86_400_000;
 /** Time zones differ by multiples of it: milliseconds. */
 const quarter = 900_000;
 
@@ -32,7 +33,7 @@ export interface HeldLog {
 
 /** A server's commands, with the times as wall clock milliseconds. */
 export interface ServerRecord extends ServerLog {
-  readonly name: string;
+  readonly server: string;
 }
 
 export class OutputBase {
@@ -86,25 +87,28 @@ export class OutputBase {
     return this.#held;
   }
 
-  /** The end of a log; undefined where it cannot be read. */
-  read({ file }: HeldLog): string | undefined {
-    return endOf(file, most.commandLog);
+  /** The end of a log, and when it was written to last; undefined where it cannot be read. */
+  read({ file }: HeldLog): { readonly text: string; readonly written: number } | undefined {
+    const text = endOf(file, most.commandLog);
+    return text === undefined ? undefined : { text, written: fstatSync(file).mtimeMs };
   }
 
-  /** What the servers of this output base did, the youngest first, back to `since` where their logs reach so far. */
+  /** What the servers of this output base did, back to `since` where their logs reach so far. */
   servers(since: number): readonly ServerRecord[] {
-    return youngestLogs(this.path).flatMap(({ name, file, modified }) => {
-      try {
-        for (let size = firstLook; ; size *= 4) {
-          const bytes = Math.min(size, most.serverLog);
-          const log = atWallClock(readServerLog(endOf(file, bytes) ?? ""), modified);
-          if (bytes >= fstatSync(file).size || bytes === most.serverLog || (log.first ?? since) < since) return [{ name, ...log }];
-        }
-      } catch {
-        return [];
-      } finally {
-        closeSync(file);
+    return youngestServers(this.path).map(({ server, files }) => {
+      let [text, left, modified] = ["", most.serverLog, 0];
+      for (const path of files) {
+        const log = open(path);
+        if (log === undefined) continue;
+        modified = Math.max(modified, log.modified);
+        text = `${endOf(log.file, left) ?? ""}${text}`;
+        closeSync(log.file);
+        left = most.serverLog - text.length;
+        // Whatever the server's time zone is, a day is more than that.
+        const { first } = readServerLog(text.slice(0, head));
+        if (left <= 0 || (first !== undefined && first < since - oneDay)) break;
       }
+      return { server, ...atWallClock(readServerLog(text), modified) };
     });
   }
 
@@ -148,21 +152,19 @@ function endOf(file: number, bytes: number): string | undefined {
   }
 }
 
-function youngestLogs(base: string): readonly { readonly name: string; readonly file: number; readonly modified: number }[] {
+/** By server the files of its log, the youngest first: `java.log.<host>.<user>.log.java.<date>-<time>.<pid>`, a new one when one is full. */
+function youngestServers(base: string): readonly { readonly server: string; readonly files: readonly string[] }[] {
   let names: readonly string[];
   try {
-    names = readdirSync(base).filter((name) => name.startsWith("java.log."));
+    names = readdirSync(base).filter((name) => /^java\.log\..*\.[0-9]+$/.test(name));
   } catch {
     return [];
   }
-  return names
+  const files = names
     .map((name) => ({ name, at: statSync(join(base, name), { throwIfNoEntry: false })?.mtimeMs ?? 0 }))
-    .toSorted((a, b) => b.at - a.at)
-    .slice(0, most.servers)
-    .flatMap(({ name }) => {
-      const log = open(join(base, name));
-      return log === undefined ? [] : [{ name, file: log.file, modified: log.modified }];
-    });
+    .toSorted((a, b) => b.at - a.at || b.name.localeCompare(a.name));
+  const servers = Map.groupBy(files, ({ name }) => name.slice(name.lastIndexOf(".") + 1));
+  return [...servers].slice(0, most.servers).map(([server, all]) => ({ server, files: all.map(({ name }) => join(base, name)) }));
 }
 
 /** The server's time zone need not be ours: its last line was written when the file was. */

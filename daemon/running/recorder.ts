@@ -3,7 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { readCommandLog } from "../../contract/bazel/command-log.ts";
 import type { Invocation } from "../../contract/invocation.ts";
 import { type Attribution, attribute, type Caller, keyOf, unsure } from "./attribution.ts";
-import { type Evidence, invocationOf, type Loss, livesOn } from "./invocation.ts";
+import { type Evidence, invocationOf, type Loss } from "./invocation.ts";
 import { type HeldLog, OutputBase } from "./output-base.ts";
 import { whereabouts, wordsOf } from "./process.ts";
 import type { EndedCommand, RunningCommand } from "./running.ts";
@@ -23,11 +23,18 @@ const timing = {
   again: 100,
   /** Until the shell has become the tool, at the latest: afterwards its words stay. */
   becoming: 2_000,
+  /** How long a log has to be silent before it is believed to be whole. */
+  silence: 100,
   /** Servers are looked for at first at each look, then ever more seldom. */
   firstSearch: 250,
 } as const;
 
 const nixKeepsNothing = "Nix keeps no record of what came from where: flywheel exec --record -- nix … counts it";
+
+const missing = {
+  replaced: "another Bazel command in this workspace followed too soon",
+  never: "Bazel's command.log is not there (--nowrite_command_log?)",
+} as const;
 
 /** What is known of a command besides its mark. */
 interface Trace {
@@ -45,7 +52,8 @@ interface Trace {
   pause: number;
   evidence: Evidence | undefined;
   lost: Loss | undefined;
-  alive: number | undefined;
+  state: "runs" | "gone";
+  /** When it was seen gone first. */
   gone: number | undefined;
 }
 
@@ -69,7 +77,7 @@ export class Recorder {
   look(): void {
     const now = Date.now();
     for (const trace of this.#traces.values()) {
-      if (trace.gone !== undefined || !isBazel(trace.command)) continue;
+      if (trace.state === "gone" || !isBazel(trace.command)) continue;
       if (now - trace.followedAt < timing.becoming) readWords(trace);
       if (now >= trace.nextSearch) this.#search(trace);
     }
@@ -79,7 +87,7 @@ export class Recorder {
   /** Its cache failed its proof while it ran. @returns whether that is news */
   lose(command: RunningCommand, reason: string): boolean {
     const trace = this.#traces.get(command);
-    if (trace === undefined || trace.gone !== undefined || trace.lost !== undefined) return false;
+    if (trace === undefined || trace.state === "gone" || trace.lost !== undefined) return false;
     trace.lost = { at: new Date().toISOString(), reason };
     return true;
   }
@@ -92,7 +100,7 @@ export class Recorder {
   async end(ended: EndedCommand): Promise<Invocation | undefined> {
     const { command } = ended;
     const trace = this.#trace(command);
-    trace.alive = ended.alive?.getTime();
+    trace.state = "gone";
     trace.gone = ended.gone?.getTime();
     try {
       const evidence = isBazel(command) ? await this.#evidence(trace) : { state: "none" as const, why: nixKeepsNothing };
@@ -118,7 +126,7 @@ export class Recorder {
     const trace: Trace = {
       ...{ command, directory, root: rootOf(directory, command.tool), followedAt: Date.now() },
       ...{ startup: [], args: undefined, bases: new Set<OutputBase>(), named: false },
-      ...{ nextSearch: 0, pause: timing.firstSearch, evidence: undefined, lost: undefined, alive: Date.now(), gone: undefined },
+      ...{ nextSearch: 0, pause: timing.firstSearch, evidence: undefined, lost: undefined, state: "runs", gone: undefined },
     };
     this.#traces.set(command, trace);
     if (isBazel(command)) {
@@ -169,7 +177,7 @@ export class Recorder {
 
   /** A command began to print: whatever ran before it here is over, though its client may live on. */
   #settleAll(base: OutputBase): void {
-    for (const trace of this.#traces.values()) if (trace.bases.has(base) && trace.gone === undefined) this.#settle(trace);
+    for (const trace of this.#traces.values()) if (trace.state === "runs" && trace.bases.has(base)) this.#settle(trace);
   }
 
   /** @returns why not, where it cannot be told yet */
@@ -178,23 +186,24 @@ export class Recorder {
     let why: string | undefined;
     for (const base of trace.bases) {
       const attribution = this.#attribute(trace, base);
-      if (attribution.kind === "found") {
+      const evidence = attribution.kind === "found" ? evidenceOf(base, attribution) : undefined;
+      if (attribution.kind === "found" && evidence !== undefined) {
         this.#claim(keyOf(attribution.execution));
-        trace.evidence = { state: "found", execution: attribution.execution, log: logOf(base, attribution), label: base.label };
+        trace.evidence = evidence;
         return undefined;
       }
-      if (why === undefined || why === unsure.unknown) why = attribution.why;
+      if (why === undefined || why === unsure.unknown) why = attribution.kind === "found" ? unsure.running : attribution.why;
     }
     return why ?? (trace.root === undefined ? "it was called outside of any Bazel workspace" : "Bazel's output base was not found");
   }
 
   #attribute(trace: Trace, base: OutputBase): Attribution<HeldLog> {
-    const { command, directory, args, alive, gone } = trace;
+    const { command, directory, args, state, gone } = trace;
     const caller: Caller = {
-      ...{ command: command.command, directory, args, endpoint: command.endpoint, alive, gone },
-      ...{ started: command.startedAt.getTime(), livesOn: livesOn(command), twins: this.#hasTwin(trace) },
+      ...{ command: command.command, directory, args, endpoint: command.endpoint, state, gone },
+      ...{ started: command.startedAt.getTime(), twins: this.#hasTwin(trace) },
     };
-    const executions = base.servers(caller.started).flatMap(({ name, executions: all }) => all.map((one) => ({ ...one, server: name })));
+    const executions = base.servers(caller.started).flatMap(({ server, executions: all }) => all.map((one) => ({ ...one, server })));
     return attribute(caller, executions, base.logs, this.#claimed);
   }
 
@@ -246,16 +255,15 @@ function readWords(trace: Trace): void {
   trace.args = words.slice(at + 1);
 }
 
-function logOf(
-  base: OutputBase,
-  { execution, log }: Extract<Attribution<HeldLog>, { kind: "found" }>,
-): Extract<Evidence, { state: "found" }>["log"] {
-  const text = log === undefined ? undefined : base.read(log);
-  if (text !== undefined) return readCommandLog(text);
-  const followed = base.logs.some(({ born }) => born > (execution.finished ?? 0));
-  return {
-    missing: followed
-      ? "another Bazel command in this workspace followed too soon"
-      : "Bazel's command.log is not there (--nowrite_command_log?)",
-  };
+/** @returns undefined where the log may not be whole yet */
+function evidenceOf(base: OutputBase, { execution, log }: Extract<Attribution<HeldLog>, { kind: "found" }>): Evidence | undefined {
+  const found = { state: "found", execution, label: base.label } as const;
+  const read = log === undefined ? undefined : base.read(log);
+  if (read === undefined) {
+    const followed = base.logs.some(({ born }) => born > (execution.finished ?? execution.arrived));
+    return { ...found, log: { missing: followed ? missing.replaced : missing.never } };
+  }
+  // Until the server's log says that it is over, nothing but its silence does; and whoever comes next makes that log speak.
+  if (execution.finished === undefined && Date.now() - read.written < timing.silence) return undefined;
+  return { ...found, log: { ...readCommandLog(read.text), written: read.written } };
 }

@@ -130,7 +130,7 @@ test("a mark of a time that has not come is another boot's, and whoever has its 
   mark(other.pid, text({ started: readClock().seconds + 3_600 }));
   mark(ours.pid);
   commands.start();
-  expect(told).toEqual([{ runs: [ours.pid], ended: [] }]);
+  expect(told).toMatchObject([{ runs: [ours.pid], ended: [{ command: { pid: other.pid }, gone: undefined }] }]);
   expect(lies()).toEqual([String(ours.pid)]);
 });
 
