@@ -94,14 +94,21 @@ function executionOf({ thread, arrived, finished, exit, request }: Open): Execut
 const ours =
   /^--(?:remote_cache=|remote_accept_cached$|remote_upload_local_results=|remote_executor=|nobuild_event_\w+_file_path_conversion$)/;
 
-/** @param args behind the command, as they were before or after the guard added its own */
-export function isCalledAs({ called }: Execution, directory: string, args: readonly string[]): boolean {
-  const plain = (text: string): string =>
-    text
-      .split(", ")
-      .filter((word) => !ours.test(word))
-      .join(", ");
-  return plain(called) === plain([directory, ...args].join(", "));
+/** A command line as its user wrote it, whether the guard has added its own by then or not. */
+export function plainCall(directory: string, args: readonly string[]): string {
+  return plain([directory, ...args].join(", "));
+}
+
+/** @param call of `plainCall` */
+export function isCalledAs({ called }: Execution, call: string): boolean {
+  return plain(called) === call;
+}
+
+function plain(called: string): string {
+  return called
+    .split(", ")
+    .filter((word) => !ours.test(word))
+    .join(", ");
 }
 
 /** Whether it was called there, and was given that cache last. */

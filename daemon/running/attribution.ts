@@ -13,15 +13,15 @@ export interface Caller {
   readonly command: string;
   /** Where it was called, links resolved. */
   readonly directory: string;
-  /** Behind the command; undefined where it was gone before anybody looked. */
-  readonly args: readonly string[] | undefined;
+  /** Its command line (`plainCall`); undefined where it was gone before anybody looked. */
+  readonly call: string | undefined;
   readonly endpoint: string | undefined;
   readonly started: number;
   readonly state: "runs" | "gone";
   /** When it was seen gone first; undefined where nobody looked, and while it runs. */
   readonly gone: number | undefined;
-  /** Whether another one that cannot be told from it by its words runs, or ran at the same time. */
-  readonly twins: boolean;
+  /** When others were started that cannot be told from it by their words. */
+  readonly twins: readonly number[];
 }
 
 /** An execution and the server that had it. */
@@ -44,10 +44,8 @@ const slack = {
   tick: 10,
   /** A client that was killed leaves its command to be cancelled. */
   cancel: 3_000,
-  /** From the mark to the start of Bazel's client: a wrapper may come between. */
+  /** From the mark to the start of Bazel's client, where nobody saw its end: a wrapper may come between. */
   wrapper: 5_000,
-  /** The same, where more than one could be meant. */
-  start: 1_000,
 } as const;
 
 export const unsure = {
@@ -84,26 +82,28 @@ export function keyOf({ server, thread, arrived }: Found): string {
 }
 
 function choose(caller: Caller, executions: readonly Found[], claimed: ReadonlySet<string>): Found | string {
-  const { command, directory, args, endpoint, gone = Number.POSITIVE_INFINITY, started } = caller;
+  const { command, directory, call, endpoint, gone = Number.POSITIVE_INFINITY, started, twins } = caller;
   const possible = executions.filter(
     (one) =>
       one.command === command &&
-      one.arrived >= started - slack.tick &&
+      one.began >= started - slack.tick &&
       one.arrived <= gone + slack.tick &&
       (one.finished ?? 0) <= gone + slack.cancel &&
+      one.called.includes(", --remote_cache=") &&
       !claimed.has(keyOf(one)),
   );
-  const exact = args === undefined ? [] : possible.filter((one) => isCalledAs(one, directory, args));
-  // A wrapper may add words, but the cache is the one that this command was given.
-  const given = endpoint === undefined ? [] : possible.filter((one) => isGiven(one, directory, endpoint));
-  const like = exact.length > 0 ? exact : given;
-  const [only] = like;
-  if (only === undefined) return unsure.unknown;
+  const isIts = (one: Found): boolean =>
+    call === undefined ? endpoint !== undefined && isGiven(one, directory, endpoint) : isCalledAs(one, call);
+  const like = possible.filter(isIts);
+  if (like.length === 0) return unsure.unknown;
+  if (twins.some((other) => Math.abs(other - started) <= 2 * slack.tick)) return unsure.twins;
+  // Of equal ones each client began behind its own mark, and before the next one's.
+  const its = like.filter(({ began }) => !twins.some((other) => other > started && other <= began + slack.tick));
+  const [only, ...more] = its;
+  if (only === undefined || more.length > 0) return unsure.twins;
   // Nobody saw it end: then at least its client must have begun where the mark was left.
   const witnessed = caller.state === "runs" || caller.gone !== undefined;
-  if (like.length === 1 && !caller.twins && (witnessed || only.began <= started + slack.wrapper)) return only;
-  const [closest, ...more] = like.filter(({ began }) => began <= started + slack.start);
-  return closest === undefined || more.length > 0 ? unsure.twins : closest;
+  return witnessed || only.began <= started + slack.wrapper ? only : unsure.unknown;
 }
 
 /**

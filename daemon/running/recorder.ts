@@ -1,6 +1,7 @@
 /** Finds out how marked commands went, from what Bazel leaves behind, and makes the record of each. */
 import { setTimeout as delay } from "node:timers/promises";
 import { readCommandLog } from "../../contract/bazel/command-log.ts";
+import { plainCall } from "../../contract/bazel/server-log.ts";
 import type { Invocation } from "../../contract/invocation.ts";
 import { type Attribution, attribute, type Caller, keyOf, unsure } from "./attribution.ts";
 import { type Evidence, invocationOf, type Loss } from "./invocation.ts";
@@ -12,6 +13,8 @@ import { likelyOutputBases, namedOutputBase, resolved, rootOf, servedOutputBases
 const most = {
   /** Output bases that are watched at once. */
   bases: 32,
+  /** Commands that ended untold and are remembered, so that what they left is not taken for another's. */
+  untold: 64,
   /** Executions that are known to be somebody's: enough for whatever still runs. */
   claimed: 1_024,
 } as const;
@@ -44,7 +47,8 @@ interface Trace {
   readonly directory: string;
   readonly root: string | undefined;
   startup: readonly string[];
-  args: readonly string[] | undefined;
+  /** Its command line (`plainCall`); undefined where it was gone before anybody looked. */
+  call: string | undefined;
   readonly bases: Set<OutputBase>;
   /** An output base that the command line itself names: then there is no other. */
   named: boolean;
@@ -61,6 +65,8 @@ export class Recorder {
   readonly #traces = new Map<RunningCommand, Trace>();
   readonly #bases = new Map<string, { readonly base: OutputBase; users: number }>();
   readonly #claimed = new Set<string>();
+  /** Commands that ended without evidence, the last of them. */
+  #untold: readonly Trace[] = [];
   #closed = false;
 
   /** Whether a record is still being put together. */
@@ -109,6 +115,7 @@ export class Recorder {
       return invocationOf({ command, workspace: trace.root ?? trace.directory, gone: ended.gone, evidence, lost: trace.lost, platform });
     } finally {
       this.#traces.delete(command);
+      if (trace.evidence === undefined) this.#untold = [...this.#untold, trace].slice(-most.untold);
       for (const base of trace.bases) this.#release(base);
     }
   }
@@ -125,7 +132,7 @@ export class Recorder {
     const directory = resolved(whereabouts(command.pid) ?? command.directory ?? "/");
     const trace: Trace = {
       ...{ command, directory, root: rootOf(directory, command.tool), followedAt: Date.now() },
-      ...{ startup: [], args: undefined, bases: new Set<OutputBase>(), named: false },
+      ...{ startup: [], call: undefined, bases: new Set<OutputBase>(), named: false },
       ...{ nextSearch: 0, pause: timing.firstSearch, evidence: undefined, lost: undefined, state: "runs", gone: undefined },
     };
     this.#traces.set(command, trace);
@@ -198,24 +205,27 @@ export class Recorder {
   }
 
   #attribute(trace: Trace, base: OutputBase): Attribution<HeldLog> {
-    const { command, directory, args, state, gone } = trace;
+    const { command, directory, call, state, gone } = trace;
     const caller: Caller = {
-      ...{ command: command.command, directory, args, endpoint: command.endpoint, state, gone },
-      ...{ started: command.startedAt.getTime(), twins: this.#hasTwin(trace) },
+      ...{ command: command.command, directory, call, endpoint: command.endpoint, state, gone },
+      ...{ started: command.startedAt.getTime(), twins: this.#twinsOf(trace) },
     };
     const executions = base.servers(caller.started).flatMap(({ server, executions: all }) => all.map((one) => ({ ...one, server })));
     return attribute(caller, executions, base.logs, this.#claimed);
   }
 
-  #hasTwin({ command, directory, args }: Trace): boolean {
-    return [...this.#traces.values()].some(
-      (other) =>
-        other.command !== command &&
-        other.evidence === undefined &&
-        other.command.command === command.command &&
-        other.directory === directory &&
-        (args === undefined || other.args === undefined || args.join("\0") === other.args.join("\0")),
-    );
+  /** When others were started that look the same: those that run, and those that nobody could tell from the next. */
+  #twinsOf({ command, directory, call }: Trace): readonly number[] {
+    return [...this.#traces.values(), ...this.#untold]
+      .filter(
+        (other) =>
+          other.command !== command &&
+          other.evidence === undefined &&
+          other.command.command === command.command &&
+          other.directory === directory &&
+          (call === undefined || other.call === undefined || call === other.call),
+      )
+      .map((other) => other.command.startedAt.getTime());
   }
 
   async #evidence(trace: Trace): Promise<Evidence | undefined> {
@@ -252,7 +262,7 @@ function readWords(trace: Trace): void {
   const at = words?.indexOf(trace.command.command) ?? -1;
   if (words === undefined || at < 1) return;
   trace.startup = words.slice(1, at);
-  trace.args = words.slice(at + 1);
+  trace.call = plainCall(trace.directory, words.slice(at + 1));
 }
 
 /** @returns undefined where the log may not be whole yet */

@@ -13,7 +13,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import type { StatusReport } from "../../contract/api.ts";
 import type { Counts, Invocation, Tally } from "../../contract/invocation.ts";
 import { realBazels } from "../fixtures/bazel/real.ts";
-import { type BazelRun, removeBazelRoot, runBazel, startupOptions } from "../fixtures/bazel/run.ts";
+import { type BazelRun, type Processes, parseProcesses, removeBazelRoot, runBazel, startupOptions } from "../fixtures/bazel/run.ts";
 import { makeWorkspace, type Workspace } from "../fixtures/bazel/workspace.ts";
 import { bazelRemote, startBazelRemote } from "../fixtures/bazel-remote/bazel-remote.ts";
 import { type RunningCache, startCache } from "../fixtures/caches/start.ts";
@@ -345,6 +345,53 @@ describe.for(realBazels())("Bazel $version", (bazel) => {
     expect(ran.exitCode, ran.stderr).toBe(0);
     expect(record.tally).toEqual({ state: "unknown", why: "Bazel's command.log is not there (--nowrite_command_log?)" });
     expect(record).toMatchObject({ outcome: "unknown", exitCode: null, endedAt: expect.any(String) });
+  });
+
+  test("a storm of builds, queries and infos on one output base: each is told as it told its caller, or not at all", needs, async () => {
+    const truth = new Map<number, { readonly exitCode: number | null; readonly processes: Processes | undefined }>();
+    const seen = new Map<string, Invocation>();
+    const stop = new AbortController();
+    const watching = (async () => {
+      for await (const { recent } of daemonOf(stage).watch("default", stop.signal)) for (const one of recent) seen.set(one.id, one);
+    })();
+    const call = async (args: readonly string[]): Promise<void> => {
+      const child = spawn(shim, [...startupOptions(root), ...args], {
+        cwd: workspace.dir,
+        env: stage.env,
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+      let stderr = "";
+      child.stderr.setEncoding("utf8").on("data", (text: string) => {
+        stderr += text;
+      });
+      const [exitCode] = (await once(child, "close")) as [number | null];
+      if (args[0] === "build") truth.set(child.pid ?? 0, { exitCode, processes: parseProcesses(stderr) });
+    };
+    const loop = async (calls: readonly (readonly string[])[]): Promise<void> => {
+      for (const args of calls) await call(args);
+    };
+    const build = (index: number): readonly string[] => ["build", `//:t${index % targets}`, `//:t${(index + 1) % targets}`];
+    await Promise.all([
+      loop([["clean"], build(0), build(1), ["clean"], build(0), ["clean"], build(2)]),
+      loop([build(1), ["info", "bazel-bin"], build(2), ["query", "//:all"], build(3), ["build", "//:bad"]]),
+      loop([build(3), ["build", "//:t0"], ["info", "release"], ["build", "//:t0"], build(0)]),
+    ]);
+    // Whatever is untold keeps its reason for two seconds at most.
+    await statusWhen(stage, "all are recorded", () =>
+      [...truth.keys()].every((pid) => [...seen.keys()].some((id) => id.includes(`:${pid}:`))),
+    );
+    stop.abort();
+    await watching;
+    let told = 0;
+    for (const [pid, { exitCode, processes }] of truth) {
+      const record = [...seen.values()].find(({ id }) => id.includes(`:${pid}:`));
+      if (record?.tally.state !== "counted") continue;
+      told += 1;
+      const { hits, misses } = record.tally.counts;
+      expect({ hits, total: hits + misses }, JSON.stringify(record)).toEqual(processes);
+      expect(record.outcome === "succeeded").toBe(exitCode === 0);
+    }
+    expect(told, JSON.stringify([...seen.values()].map(({ tally }) => tally))).toBeGreaterThanOrEqual(truth.size / 2);
   });
 
   test("a real bazel-remote: all hits", bazelRemotePeer.available ? needs : { skip: true }, async () => {
