@@ -1,6 +1,8 @@
 /** What is known of one guarded command that ran: who, where, how long, how it ended, and what the shared cache gave it. */
 import * as v from "valibot";
 
+export { hitShare } from "./hit-share.ts";
+
 /**
  * Actions by who did them, in the words of Bazel's `N processes: …` line. Of Nix: store paths substituted by the
  * attached cache (hits), by another cache (other), and derivations built (misses).
@@ -73,12 +75,6 @@ export interface HitRate {
   readonly counted: number;
   readonly hits: number;
   readonly misses: number;
-}
-
-/** @returns hits of all actions that a cache could have answered, 0 to 1; undefined where there was none, as in a null build, or nobody knows */
-export function hitShare(of: Pick<Counts, "hits" | "misses"> & Partial<Pick<Counts, "other">>): number | undefined {
-  const all = of.hits + of.misses + (of.other ?? 0);
-  return all === 0 ? undefined : of.hits / all;
 }
 
 export function hitRateOf(invocations: Iterable<Invocation>): HitRate {

@@ -32,7 +32,8 @@ import { NixTrust } from "./nix/trust.ts";
 import { defaultTimeoutMs, type ProbeContext } from "./probe/context.ts";
 import { Prober } from "./probe/prober.ts";
 import { Publisher, publishedOf } from "./publish/publisher.ts";
-import { type RunningCommand, RunningCommands } from "./running/running.ts";
+import { Recorder } from "./running/recorder.ts";
+import { type EndedCommand, type RunningCommand, RunningCommands } from "./running/running.ts";
 import { buildStatus, nixKeys } from "./status.ts";
 import { configuredSocket } from "./tailnet/locate.ts";
 import type { Tailnet } from "./tailnet/tailnet.ts";
@@ -52,6 +53,8 @@ const notAsked: Tailnet = {
   reason: "the Tailscale client has not been asked yet",
   next: undefined,
 };
+
+type LostCommand = Pick<Invocation, "tool" | "command" | "workspace"> & { readonly endpoint?: string | null | undefined };
 
 type Listener = (status: StatusReport) => void;
 
@@ -78,6 +81,7 @@ export class Service implements ApiHandlers {
   readonly #nix: NixTrust;
   readonly #paths = new NodePaths();
   readonly #running: RunningCommands;
+  readonly #recorder = new Recorder();
   readonly #journal: Journal;
   readonly #keepers = new Map<string, Keeper>();
   readonly #listeners = new Map<string, Set<Listener>>();
@@ -117,6 +121,7 @@ export class Service implements ApiHandlers {
       paths,
       clock: readClock,
       onChange: (ended) => this.#commandsChanged(ended),
+      onLook: () => this.#recorder.look(),
       onFault: (fault) => {
         if (faults.set("running", fault)) log.warn(fault);
       },
@@ -141,7 +146,7 @@ export class Service implements ApiHandlers {
 
   /** Whether a guarded command runs: the daemon then stays, however idle it is. */
   get busy(): boolean {
-    return this.#running.list.length > 0;
+    return this.#running.list.length > 0 || this.#recorder.busy;
   }
 
   /** Begins to look and to keep; returns at once. */
@@ -160,6 +165,7 @@ export class Service implements ApiHandlers {
     this.#closed = true;
     this.#machine?.close();
     this.#running.close();
+    this.#recorder.close();
     this.#journal.close();
     const closing = [...this.#keepers.values()].map((keeper) => keeper.close());
     if (options.ownsRuntime) this.#publisher.withdrawAll();
@@ -298,21 +304,51 @@ export class Service implements ApiHandlers {
 
   /**
    * Proves more often while guarded commands run, and at once when one ended: it may have ended because of the cache.
-   * Whether it did, nobody sees: the shim has become the tool by then, and nobody of ours waits for its exit code.
+   * How it went only its tool's own records tell: the shim has become the tool by then, and nobody of ours waits for
+   * its exit code.
    */
-  #commandsChanged(ended: readonly RunningCommand[]): void {
+  #commandsChanged(ended: readonly EndedCommand[]): void {
+    for (const command of this.#running.list) this.#recorder.follow(command);
+    for (const one of ended) void this.#ended(one);
     for (const [name, keeper] of this.#keepers) {
       const concerns = ({ profile }: RunningCommand): boolean => profile === name;
       keeper.setPace(this.#running.list.some(concerns) ? "busy" : "idle");
-      if (this.#begun && ended.some(concerns)) keeper.proveSoon();
+      if (this.#begun && ended.some(({ command }) => concerns(command))) keeper.proveSoon();
       this.#tell(name);
     }
   }
 
-  /** Keeps what is known of a command that ran, and tells whoever watches its profile. */
-  record(invocation: Invocation): void {
+  async #ended(ended: EndedCommand): Promise<void> {
+    try {
+      const invocation = await this.#recorder.end(ended);
+      // The daemon ends: the next one finds the mark.
+      if (invocation === undefined) return;
+      this.#record(invocation);
+    } catch (error) {
+      this.onDefect(error);
+    }
+    this.#running.forget(ended.command);
+    this.#tell(ended.command.profile);
+  }
+
+  #record(invocation: Invocation): void {
     this.#journal.record(invocation);
-    this.#tell(invocation.profile);
+    const { tool, command, workspace, outcome, lost } = invocation;
+    this.#options.log.debug(`${tool} ${command} in ${workspace}: ${outcome}`);
+    if (lost !== null && lost.at === null) this.#options.log.warn(lossWords(invocation, lost.reason));
+  }
+
+  /** A command whose cache failed its proof is told at once: what it still does, it does alone. */
+  #noteLosses(keeper: Keeper, kind: Tool): void {
+    const attached = keeper[kind].attachedCandidate?.endpoint.url;
+    for (const command of this.#running.list) {
+      const { endpoint, profile, tool } = command;
+      if (endpoint === undefined || endpoint === attached || profile !== keeper.profile.name) continue;
+      if ((kind === "bazel") !== tool.startsWith("bazel")) continue;
+      const outcome = keeper[kind].tracks.find(({ candidate }) => candidate.endpoint.url === endpoint)?.outcome;
+      if (outcome?.ok !== false || !this.#recorder.lose(command, `${outcome.rung}: ${outcome.reason}`)) continue;
+      this.#options.log.warn(lossWords({ ...command, workspace: command.directory ?? "?" }, `${outcome.rung}: ${outcome.reason}`));
+    }
   }
 
   #watch(): TailnetWatcher {
@@ -448,6 +484,7 @@ export class Service implements ApiHandlers {
         }),
       );
     }
+    this.#noteLosses(keeper, kind);
     this.#note(`${profile.name} ${kind}`, attachment, keeper[kind]);
     this.#tell(profile.name);
   }
@@ -507,13 +544,23 @@ export class Service implements ApiHandlers {
       refusals: this.#journal.refusals(now),
       nixHonour: ({ endpoint }) => this.#nix.lastOn(endpoint),
       pathTo: (candidate) => this.#paths.of(tailnetAddress(candidate, tailnet)),
-      running: this.#running.list.filter((command) => command.profile === profile.name).map(runningReport),
+      running: this.#running.list
+        .filter((command) => command.profile === profile.name)
+        .map((command) => runningReport(command, this.#recorder.lossOf(command)?.reason)),
       recent: this.#journal.recent(profile.name, mostRecent),
       hitRates: this.#journal.hitRates(profile.name, now),
     });
   }
 }
 
-function runningReport({ pid, tool, command, directory, startedAt, endpoint }: RunningCommand): RunningReport {
-  return { pid, tool, command, directory: directory ?? null, startedAt: startedAt.toISOString(), endpoint: endpoint ?? null, lost: null };
+function runningReport(command: RunningCommand, lost: string | undefined): RunningReport {
+  const { pid, tool, directory, startedAt, endpoint } = command;
+  return {
+    ...{ pid, tool, command: command.command, directory: directory ?? null },
+    ...{ startedAt: startedAt.toISOString(), endpoint: endpoint ?? null, lost: lost ?? null },
+  };
+}
+
+function lossWords({ tool, command, workspace, endpoint }: LostCommand, reason: string): string {
+  return `${tool} ${command} in ${workspace}: lost mid-build${endpoint == null ? "" : ` ${endpoint}`}: ${reason}`;
 }

@@ -81,16 +81,16 @@ async function read(file: string, since: number, ending: Ending): Promise<Readin
   }
   const reader = new BuildEventReader();
   for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })) reader.add(line);
-  const { counts, options, version } = reader.result;
+  const { processes, options, version } = reader.result;
   const endpoint = options === undefined ? undefined : options.get("remote_cache") || null;
   const tally: Tally =
-    counts === undefined
+    processes === undefined
       ? { state: "unknown", why: "Bazel's build events count no processes: the build did not come to its end" }
       : {
           state: "counted",
-          counts,
+          counts: processes.counts,
           source: "build-events",
-          doubt: doubtOf(counts, { diskCache: (options?.get("disk_cache") ?? "") !== "", version }),
+          doubt: doubtOf(processes, { diskCache: (options?.get("disk_cache") ?? "") !== "", version }),
         };
   return { ran: true, endpoint, outcome: outcomeOf(ending, interrupted), tally };
 }

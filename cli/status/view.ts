@@ -1,6 +1,8 @@
 /** A status for a person: at most some twenty lines, the most telling first. */
 import type { AttachmentReport, StatusReport, TailnetReport } from "../../contract/api.ts";
 import { Exit } from "../../contract/exit.ts";
+import { hitShare } from "../../contract/hit-share.ts";
+import type { Tally } from "../../contract/invocation.ts";
 import { printable } from "../../contract/text.ts";
 import { latency, localTime, pathWords, span } from "../../contract/words.ts";
 import type { Paint } from "../output/paint.ts";
@@ -30,6 +32,10 @@ export function viewStatus(report: StatusReport, paint: Paint): string {
   );
   for (const fault of report.daemon?.faults ?? []) lines.push(paint.yellow(`           ${printable(fault, 400)}`));
   if (report.running.length > 0) lines.push(`  running  ${viewRunning(report)}`);
+  for (const { tool, command, lost } of report.running.filter((one) => one.lost !== null).slice(0, mostRunning)) {
+    lines.push(paint.yellow(`           ${clean(tool)} ${clean(command)}: lost mid-build: ${clean(lost ?? "")}`));
+  }
+  lines.push(...viewBuilds(report, paint));
   lines.push(`  escapes  ${viewEscapes(report)}`);
   return lines.join("\n");
 }
@@ -90,10 +96,49 @@ function viewTailnet(tailnet: TailnetReport): string {
   return `${clean(tailnet.name ?? "no name")} (${clean(tailnet.backendState ?? "unknown")}, ${trust}${where})`;
 }
 
+/** No more of them are named. */
+const mostRunning = 2;
+
 function viewRunning({ running }: StatusReport): string {
-  const shown = running.slice(0, 2).map(({ tool, command, directory }) => `${clean(tool)} ${clean(command)} in ${clean(directory ?? "?")}`);
+  const shown = running
+    .slice(0, mostRunning)
+    .map(({ tool, command, directory }) => `${clean(tool)} ${clean(command)} in ${clean(directory ?? "?")}`);
   const rest = running.length - shown.length;
   return `${shown.join(", ")}${rest > 0 ? `, and ${rest} more: flywheel status --json` : ""}`;
+}
+
+/** The last one that ended, and how the day went. */
+function viewBuilds({ recent, hitRates }: StatusReport, paint: Paint): string[] {
+  const [last] = recent;
+  if (last === undefined) return [];
+  const ago = last.endedAt === null ? `began ${localTime(last.startedAt)}` : `${span((Date.now() - Date.parse(last.endedAt)) / 1000)} ago`;
+  const today = hitRates === null ? undefined : hitShare(hitRates.today);
+  const day = today === undefined ? "" : `; today ${percent(today)} hits`;
+  const outcome = last.outcome === "unknown" ? "" : `${last.outcome}, `;
+  const lines = [`  builds   ${clean(last.tool)} ${clean(last.command)}: ${outcome}${viewTally(last.tally)}, ${ago}${day}`];
+  if (last.lost !== null) lines.push(paint.yellow(`           lost mid-build: ${clean(last.lost.reason)}`));
+  return lines;
+}
+
+function viewTally(tally: Tally): string {
+  switch (tally.state) {
+    case "unknown":
+      return `hits unknown (${clean(tally.why)})`;
+    case "counted": {
+      const { hits, other, misses } = tally.counts;
+      const share = hitShare(tally.counts);
+      if (share === undefined) return "nothing to build";
+      const doubt = tally.doubt === null ? "" : ` (doubtful: ${clean(tally.doubt)})`;
+      return `${hits} of ${hits + other + misses} hits (${percent(share)})${doubt}`;
+    }
+    default:
+      return tally satisfies never;
+  }
+}
+
+/** Never rounded up to all of them. */
+function percent(share: number): string {
+  return `${Math.floor(share * 100)} %`;
 }
 
 function viewEscapes(report: StatusReport): string {

@@ -1,13 +1,12 @@
 /** What Bazel's build events (one JSON object a line, build_event_stream.proto) say of how a build went. */
-import type { Counts } from "../invocation.ts";
-import { parseProcesses } from "./processes.ts";
+import { type Processes, parseProcesses } from "./processes.ts";
 
 export interface BuildEvents {
   /** `2.1.0`; undefined where Bazel has none, as Debian's. */
   readonly version: string | undefined;
   /** The effective values at the end of all rc files and flags; undefined where the event is missing. */
   readonly options: ReadonlyMap<string, string> | undefined;
-  readonly counts: Counts | undefined;
+  readonly processes: Processes | undefined;
   /** BuildFinished: undefined where the build never came to it. */
   readonly exitCode: number | undefined;
   /** `INTERRUPTED`, `TESTS_FAILED`. */
@@ -21,7 +20,7 @@ const telling = /^\{"id":\{"(?:started|buildFinished|buildToolLogs|structuredCom
 export class BuildEventReader {
   #version: string | undefined;
   #options: ReadonlyMap<string, string> | undefined;
-  #counts: Counts | undefined;
+  #processes: Processes | undefined;
   #exit: { readonly code: number; readonly name: string | undefined } | undefined;
 
   add(line: string): void {
@@ -39,13 +38,13 @@ export class BuildEventReader {
     }
     for (const log of list(fields(event["buildToolLogs"])["log"])) {
       const { name, contents } = fields(log);
-      if (name === "process stats" && typeof contents === "string") this.#counts = parseProcesses(fromBase64(contents));
+      if (name === "process stats" && typeof contents === "string") this.#processes = parseProcesses(fromBase64(contents));
     }
   }
 
   get result(): BuildEvents {
     const [version] = /^\d+\.\d+\.\d+\S{0,20}/.exec(this.#version ?? "") ?? [];
-    return { version, options: this.#options, counts: this.#counts, exitCode: this.#exit?.code, exitName: this.#exit?.name };
+    return { version, options: this.#options, processes: this.#processes, exitCode: this.#exit?.code, exitName: this.#exit?.name };
   }
 }
 

@@ -1,39 +1,58 @@
 /** Bazel's own count of what ran: `7 processes: 6 remote cache hit, 1 internal.`, at the end of a build and as "process stats" among its events. */
 import type { Counts } from "../invocation.ts";
 
-/** Without what is in front of it, or behind it. */
-const stats = /^(\d{1,9}) process(?:es)?(?:: (.{0,4000}?))?\.$/;
+/** Without what is in front of it. Where all went one way, very old ones say `6 processes, remote cache hit.` */
+const stats = /^(\d{1,9}) process(?:es)?(?:: (.{1,4000})|, (.{1,100}))?\.$/;
+
+export interface Processes {
+  readonly counts: Counts;
+  /** Whether it tells a disk cache's hits apart from those of the shared cache. */
+  readonly namesDiskCache: boolean;
+}
 
 /**
  * @param text the sentence alone, as SpawnStats writes it
  * @returns undefined where it is no such sentence, or its parts do not make its sum
  */
-export function parseProcesses(text: string): Counts | undefined {
+export function parseProcesses(text: string): Processes | undefined {
   const match = stats.exec(text.trim());
   if (match === null) return undefined;
-  const runners = new Map<string, number>();
-  for (const part of (match[2] ?? "").split(", ").filter((each) => each !== "")) {
-    const [, count, runner] = /^(\d{1,9}) (.+)$/.exec(part) ?? [];
-    if (count === undefined || runner === undefined) return undefined;
-    runners.set(runner, (runners.get(runner) ?? 0) + Number(count));
+  const [, total = "", parts, only] = match;
+  const counts = { hits: 0, other: 0, misses: 0, local: 0, internal: 0 };
+  let [sum, namesDiskCache] = [0, false];
+  for (const part of only === undefined ? (parts ?? "").split(", ") : [`${total} ${only}`]) {
+    if (part === "") continue;
+    const [, number = "", runner = ""] = /^(\d{1,9}) (\S.*)$/.exec(part) ?? [];
+    if (number === "") return undefined;
+    const count = Number(number);
+    // Nothing was to be done: the output tree had them already, and they are no processes.
+    if (runner === "action cache hit") continue;
+    sum += count;
+    if (runner === "remote cache hit") counts.hits += count;
+    else if (runner === "disk cache hit") {
+      counts.other += count;
+      namesDiskCache = true;
+    } else if (runner === "internal") counts.internal += count;
+    else {
+      counts.misses += count;
+      if (runner !== "remote") counts.local += count;
+    }
   }
-  const named = [...runners.values()].reduce((sum, count) => sum + count, 0);
-  if (named !== Number(match[1])) return undefined;
-  const of = (runner: string): number => runners.get(runner) ?? 0;
-  const [hits, other, internal] = [of("remote cache hit"), of("disk cache hit"), of("internal")];
-  const misses = named - hits - other - internal;
-  return { hits, other, misses, local: misses - of("remote"), internal };
+  return sum === Number(total) ? { counts, namesDiskCache } : undefined;
 }
 
 /**
- * Why the hits may not be the shared cache's. Older Bazels count a disk cache's hit as `remote cache hit` (tried on 2.1.0
- * and 4.2.3), newer ones as `disk cache hit` (bazelbuild/bazel#16043); 7 is the first that is sure to.
+ * Why the hits may not be the shared cache's. Bazel calls a disk cache's hit `disk cache hit` since 5.1 (its issue 16043), and
+ * 6 is the first of which all do; before, it is a `remote cache hit` too (tried on 2.1.0 and 4.2.3).
  * @param version `4.2.3`, `7.1.0rc2`; undefined or anything else where it is not known
  */
-export function doubtOf(counts: Counts, build: { readonly diskCache: boolean; readonly version: string | undefined }): string | null {
-  if (!build.diskCache || counts.hits === 0 || counts.other > 0) return null;
-  const major = Number(/^(\d{1,3})\.\d/.exec(build.version ?? "")?.[1] ?? Number.NaN);
-  if (major >= 7) return null;
-  const who = Number.isNaN(major) ? "a Bazel whose version is not known" : `Bazel ${build.version}`;
-  return `a disk cache is in use, and ${who} may count its hits as the shared cache's`;
+export function doubtOf(
+  { counts, namesDiskCache }: Processes,
+  build: { readonly diskCache: boolean; readonly version: string | undefined },
+): string | null {
+  if (!build.diskCache || counts.hits === 0 || namesDiskCache) return null;
+  const major = /^(\d{1,4})\.\d/.exec(build.version ?? "")?.[1];
+  if (major !== undefined && Number(major) >= 6) return null;
+  const bazel = major === undefined ? "a Bazel that does not tell its version" : `Bazel ${build.version?.slice(0, 32)}`;
+  return `a disk cache answered too, and ${bazel} does not tell its hits from the shared cache's`;
 }

@@ -1,5 +1,6 @@
-/** Whether a process is still the one that was meant. */
-import { existsSync, readFileSync } from "node:fs";
+/** What /proc tells of a process: whether it is still the one that was meant, and how it was called. */
+import { existsSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { readBounded } from "../api/client/bounded.ts";
 import { isErrno } from "../api/client/directory.ts";
 
 /** Of the times in /proc/<pid>/stat: USER_HZ, which is 100 on every Linux that Node runs on (proc_pid_stat(5)). */
@@ -33,5 +34,26 @@ function signalled(pid: number): Life {
     return { state: "alive", born: undefined };
   } catch {
     return { state: "gone" };
+  }
+}
+
+const longestCommandLine = 2_097_152;
+
+/** What a process of this user was started with; undefined where nobody tells. */
+export function wordsOf(pid: number): readonly string[] | undefined {
+  try {
+    if (statSync(`/proc/${pid}`).uid !== process.geteuid?.()) return undefined;
+    return readBounded(`/proc/${pid}/cmdline`, longestCommandLine).toString("utf8").split("\0").slice(0, -1);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where a process is, links resolved; undefined where nobody tells. */
+export function whereabouts(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return undefined;
   }
 }

@@ -28,20 +28,34 @@ const most = {
 } as const;
 
 /** How often the followed processes are looked at; not at all while there are none: milliseconds. */
-const lookEvery = 1_000;
+const lookEvery = 250;
+/** How long a directory that was taken away is left alone: milliseconds. */
+const absence = 1_000;
 /** A mark's clock has whole seconds, and is read before the mark is written: seconds. */
 const rounding = 1;
 
 export interface RunningCommand extends RunningMark {
-  /** Wall clock, for people. */
+  /** Wall clock: when its mark was written. */
   readonly startedAt: Date;
+}
+
+export interface EndedCommand {
+  readonly command: RunningCommand;
+  /** When it was seen alive last, and when gone first; undefined where nobody looked: before this daemon, or between two looks. */
+  readonly alive: Date | undefined;
+  readonly gone: Date | undefined;
 }
 
 export interface RunningOptions {
   readonly paths: Paths;
   readonly clock: () => Clock;
-  /** A command began or ended; `ended` are those that did, of which the attachment may have been the reason. */
-  readonly onChange: (ended: readonly RunningCommand[]) => void;
+  /**
+   * A command began or ended; `ended` are those that did, of which the attachment may have been the reason. The mark
+   * of each is there until `forget`: whoever dies before he has written down how it went leaves it to the next daemon.
+   */
+  readonly onChange: (ended: readonly EndedCommand[]) => void;
+  /** The followed processes were looked at, and some live. */
+  readonly onLook?: () => void;
   /** Why the marks cannot be followed. */
   readonly onFault: (message: string) => void;
 }
@@ -50,18 +64,26 @@ interface Followed {
   readonly command: RunningCommand;
   /** The process that was meant: seconds since boot. */
   readonly born: number | undefined;
+  /** The mark's content. */
+  readonly text: string;
+  alive: Date;
 }
+
+/** Whether an end that is met was just now, or at a time that nobody knows. */
+type Past = "seen" | "left";
 
 type Verdict =
   | ({ readonly kind: "runs" } & Followed)
   /** The process is gone, or another one has its number. */
-  | { readonly kind: "over"; readonly pid: number; readonly command: RunningCommand | undefined }
+  | { readonly kind: "over"; readonly pid: number; readonly command: RunningCommand | undefined; readonly text: string }
   | { readonly kind: "nothing new" };
 
 export class RunningCommands {
   readonly #options: RunningOptions;
   readonly #directory: string;
   readonly #followed = new Map<number, Followed>();
+  /** Marks of commands that ended and are not forgotten yet: their content, by pid. */
+  readonly #ended = new Map<number, string>();
   #watcher: FSWatcher | undefined;
   #timer: NodeJS.Timeout | undefined;
   #again: NodeJS.Timeout | undefined;
@@ -76,7 +98,7 @@ export class RunningCommands {
     return [...this.#followed.values()].map(({ command }) => command);
   }
 
-  /** Makes the directory, sweeps out what a former time left, and follows what comes. Never throws. */
+  /** Makes the directory, tells of what a former time left, and follows what comes. Never throws. */
   start(): void {
     try {
       mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
@@ -85,7 +107,7 @@ export class RunningCommands {
       // One event a file at least: a mark is complete when the last of them is told.
       this.#watcher = watch(this.#directory, { persistent: false }, (_, name) => this.#seen(name));
       this.#watcher.on("error", (error) => this.#fault(error));
-      this.#readAll("only sweep");
+      this.#readAll("left");
     } catch (error) {
       this.#fault(error);
     }
@@ -105,8 +127,8 @@ export class RunningCommands {
   #seen(name: string | null): void {
     // Of the directory itself: it was moved or removed, and its successor is not the one that is watched.
     if (name === runningDirectory) this.#startAgain();
-    else if (name === null) this.#readAll("heed what ended");
-    else this.#take([this.#judge(name)], "heed what ended");
+    else if (name === null) this.#readAll("seen");
+    else this.#take([this.#judge(name)], "seen");
   }
 
   /** Not at once: where the whole runtime directory is being taken away, nothing is put in its way. */
@@ -115,11 +137,11 @@ export class RunningCommands {
     clearTimeout(this.#again);
     this.#again = setTimeout(() => {
       if (existsSync(this.#options.paths.runtime)) this.start();
-    }, lookEvery).unref();
+    }, absence).unref();
   }
 
   /** All files of the directory, for when nobody said which one is new. */
-  #readAll(past: "heed what ended" | "only sweep"): void {
+  #readAll(past: Past): void {
     let names: readonly string[];
     try {
       names = readdirSync(this.#directory).slice(0, most.files);
@@ -133,13 +155,16 @@ export class RunningCommands {
     );
   }
 
-  #take(verdicts: readonly Verdict[], past: "heed what ended" | "only sweep"): void {
+  #take(verdicts: readonly Verdict[], past: Past): void {
     let news = false;
-    const ended: RunningCommand[] = [];
+    const ended: EndedCommand[] = [];
     for (const verdict of verdicts) {
       if (verdict.kind === "over") {
-        this.#remove(verdict.pid);
-        if (verdict.command !== undefined && past === "heed what ended") ended.push(verdict.command);
+        if (verdict.command === undefined || this.#ended.size >= most.followed) this.#remove(verdict.pid);
+        else {
+          this.#ended.set(verdict.pid, verdict.text);
+          ended.push({ command: verdict.command, alive: undefined, gone: past === "seen" ? new Date() : undefined });
+        }
       } else if (verdict.kind === "runs" && this.#followed.size < most.followed) {
         this.#followed.set(verdict.command.pid, verdict);
         this.#timer ??= setInterval(() => this.look(), lookEvery).unref();
@@ -151,52 +176,73 @@ export class RunningCommands {
 
   #judge(name: string): Verdict {
     const pid = Number(name);
-    const text = this.#followed.has(pid) ? undefined : this.#read(name);
-    if (text === undefined) return { kind: "nothing new" };
+    const file = this.#followed.has(pid) ? undefined : this.#read(name);
+    if (file === undefined || file.text === this.#ended.get(pid)) return { kind: "nothing new" };
+    const { text } = file;
     const mark = parseMark(name, text);
-    const command = mark === undefined ? undefined : { ...mark, startedAt: this.#wallTime(mark) };
+    const command = mark === undefined ? undefined : { ...mark, startedAt: this.#wallTime(mark, file.written) };
     const life = lifeOf(pid);
-    if (life.state === "gone") return { kind: "over", pid, command };
+    if (life.state === "gone") return { kind: "over", pid, command, text };
     // Half written: another event follows, or it is none of ours.
     if (command === undefined) return { kind: "nothing new" };
-    // The boot clock has not been there yet: the mark is of another boot.
+    // Of another boot; where marks name none, one that the boot clock has not come to yet.
     const now = this.#options.clock();
-    if (now.source === "boot" && command.started > now.seconds + rounding) return { kind: "over", pid, command: undefined };
+    const other =
+      now.source === "boot" && (command.bootId === undefined ? command.started > now.seconds + rounding : command.bootId !== now.bootId);
     // Whoever was born after the mark has only inherited its number.
-    if (life.born !== undefined && life.born > command.started + rounding) return { kind: "over", pid, command: undefined };
-    return { kind: "runs", command, born: life.born };
+    const inherited = life.born !== undefined && life.born > command.started + rounding;
+    if (other || inherited) return { kind: "over", pid, command, text };
+    return { kind: "runs", command, born: life.born, text, alive: new Date() };
   }
 
-  #wallTime(mark: RunningMark): Date {
-    return new Date(Date.now() - Math.max(0, this.#options.clock().seconds - mark.started) * 1000);
+  /** The file's own time has fractions; but not where somebody touched it, or set the clock since. */
+  #wallTime(mark: RunningMark, written: Date): Date {
+    const now = this.#options.clock();
+    if (now.source === "boot" && mark.bootId !== undefined && mark.bootId !== now.bootId) return written;
+    const counted = new Date(Date.now() - Math.max(0, now.seconds - mark.started) * 1000);
+    return Math.abs(written.getTime() - counted.getTime()) <= 2_000 * rounding ? written : counted;
   }
 
   /** Whether the followed processes still live: now and then, and before somebody is told what runs. */
   look(): void {
     const full = this.#followed.size >= most.followed;
-    const ended: RunningCommand[] = [];
-    for (const { command, born } of this.#followed.values()) {
+    const now = new Date();
+    const ended: EndedCommand[] = [];
+    for (const one of this.#followed.values()) {
+      const { command, born, text, alive } = one;
       const life = lifeOf(command.pid);
-      if (life.state === "alive" && life.born === born) continue;
-      this.#followed.delete(command.pid);
-      ended.push(command);
+      if (life.state === "alive" && life.born === born) one.alive = now;
+      else {
+        this.#followed.delete(command.pid);
+        this.#ended.set(command.pid, text);
+        ended.push({ command, alive, gone: now });
+      }
     }
+    if (this.#followed.size > 0) this.#options.onLook?.();
     if (ended.length === 0) return;
-    // Another command may have the number, and its own mark there, by now.
-    this.#take(
-      ended.map(({ pid }) => this.#judge(String(pid))),
-      "only sweep",
-    );
     if (this.#followed.size === 0) {
       clearInterval(this.#timer);
       this.#timer = undefined;
     }
     this.#options.onChange(ended);
-    if (full) this.#readAll("heed what ended");
+    // Another command may have the number, and its own mark there, by now.
+    this.#take(
+      ended.map(({ command }) => this.#judge(String(command.pid))),
+      "seen",
+    );
+    if (full) this.#readAll("seen");
+  }
+
+  /** It is written down how a command went: its mark has served. */
+  forget({ pid }: RunningCommand): void {
+    const text = this.#ended.get(pid);
+    // Another command may have the number, and its own mark there, by now.
+    if (text !== undefined && this.#read(String(pid))?.text === text) this.#remove(pid);
+    this.#ended.delete(pid);
   }
 
   /** @returns undefined where the file is nothing that our sh wrote: no regular file of this user, or too large */
-  #read(name: string): string | undefined {
+  #read(name: string): { readonly text: string; readonly written: Date } | undefined {
     if (!/^[1-9][0-9]{0,9}$/.test(name)) return undefined;
     let file: number;
     try {
@@ -208,7 +254,7 @@ export class RunningCommands {
     try {
       const stats = fstatSync(file);
       if (!stats.isFile() || stats.uid !== process.geteuid?.() || stats.size > largestMark) return undefined;
-      return readFileSync(file, "utf8");
+      return { text: readFileSync(file, "utf8"), written: stats.mtime };
     } catch {
       return undefined;
     } finally {

@@ -196,6 +196,8 @@ describe("on a stage", () => {
         command: "test",
         directory: stage.env["HOME"],
         startedAt: expect.stringMatching(/^\d{4}-/),
+        endpoint: cache.url,
+        lost: null,
       },
     ]);
     // Three proofs in a row, none asked for: apart by less than a renewal.

@@ -7,13 +7,13 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 import { largestMark, runningVersion } from "../../../contract/running.ts";
 import { readClock } from "../../../daemon/api/client/clock.ts";
-import { type RunningCommand, RunningCommands } from "../../../daemon/running/running.ts";
+import { type EndedCommand, RunningCommands } from "../../../daemon/running/running.ts";
 
 let runtime: string;
 let directory: string;
 let commands: RunningCommands;
 /** What was told, in order: the commands that ran then, and those that had ended. */
-let told: { readonly runs: readonly number[]; readonly ended: readonly RunningCommand[] }[];
+let told: { readonly runs: readonly number[]; readonly ended: readonly EndedCommand[] }[];
 let faults: string[];
 let tell: () => void = () => undefined;
 
@@ -27,6 +27,7 @@ beforeEach(() => {
     clock: readClock,
     onChange: (ended) => {
       told.push({ runs: commands.list.map(({ pid }) => pid), ended });
+      for (const { command } of ended) commands.forget(command);
       tell();
     },
     onFault: (fault) => faults.push(fault),
@@ -74,7 +75,7 @@ test("a command is followed from its mark to its end, and its mark removed", asy
   expect(lies()).toEqual([String(pid)]);
   await end();
   await until(() => commands.list.length === 0);
-  expect(told.at(-1)?.ended.map((command) => command.pid)).toEqual([pid]);
+  expect(told.at(-1)?.ended.map(({ command }) => command.pid)).toEqual([pid]);
   expect(lies()).toEqual([]);
   expect(faults).toEqual([]);
 });
@@ -87,7 +88,7 @@ test("whoever looks before telling tells of none that has ended", async () => {
   await end();
   commands.look();
   expect(commands.list).toEqual([]);
-  expect(told.at(-1)).toMatchObject({ runs: [], ended: [{ pid }] });
+  expect(told.at(-1)).toMatchObject({ runs: [], ended: [{ command: { pid }, alive: expect.any(Date), gone: expect.any(Date) }] });
 });
 
 test("one that came and went between two looks has ended all the same", async () => {
@@ -96,18 +97,18 @@ test("one that came and went between two looks has ended all the same", async ()
   await end();
   mark(pid);
   await until(() => told.length > 0);
-  expect(told[0]).toMatchObject({ runs: [], ended: [{ pid, command: "build" }] });
+  expect(told[0]).toMatchObject({ runs: [], ended: [{ command: { pid, command: "build" }, gone: expect.any(Date) }] });
   expect(lies()).toEqual([]);
 });
 
-test("what a former time left is swept out at the start, without news; what runs since before is followed", async () => {
+test("what a former time left has ended, nobody knows when; what runs since before is followed", async () => {
   mkdirSync(directory, { mode: 0o700 });
   const [dead, living] = [tool(), tool()];
   await dead.end();
   mark(dead.pid);
   mark(living.pid);
   commands.start();
-  expect(told).toEqual([{ runs: [living.pid], ended: [] }]);
+  expect(told).toMatchObject([{ runs: [living.pid], ended: [{ command: { pid: dead.pid }, alive: undefined, gone: undefined }] }]);
   expect(lies()).toEqual([String(living.pid)]);
 });
 
@@ -129,7 +130,7 @@ test("a mark of a time that has not come is another boot's, and whoever has its 
   mark(other.pid, text({ started: readClock().seconds + 3_600 }));
   mark(ours.pid);
   commands.start();
-  expect(told).toEqual([{ runs: [ours.pid], ended: [] }]);
+  expect(told).toMatchObject([{ runs: [ours.pid], ended: [{ command: { pid: other.pid }, gone: undefined }] }]);
   expect(lies()).toEqual([String(ours.pid)]);
 });
 
@@ -175,7 +176,7 @@ test("whatever is no mark is neither believed, followed, waited for nor removed"
     "x",
     text().slice(0, -1),
     text({ profile: "../x" }),
-    text().replace("running 1", "running 2"),
+    text().replace("running 2", "running 3"),
   ].entries()) {
     writeFileSync(join(directory, `0${index}`), content);
     mark(pid, content);
