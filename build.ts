@@ -1,7 +1,8 @@
 /** Builds dist/: the bundles, the sh launcher and the shim. Run by npm's `prepare`, so that `npm ci` leaves it ready to use. */
-import { chmod, cp, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, cp, mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ChunkingContext, type Plugin, rolldown } from "rolldown";
+import { promptScript, promptText } from "./cli/prompt/script.ts";
 import { writeShim } from "./shim/write.ts";
 
 const root = import.meta.dirname;
@@ -99,7 +100,9 @@ await cp(join(root, "cli/start.cjs"), join(fresh, "lib/start.cjs"));
 await writeFile(join(fresh, "lib/package.json"), `${JSON.stringify({ type: "module" })}\n`);
 await cp(join(root, "cli/launcher.sh"), join(fresh, "bin/flywheel"));
 await chmod(join(fresh, "bin/flywheel"), 0o755);
+await writeFile(join(fresh, "bin", promptScript), promptText(), { mode: 0o755 });
 await writeShim(fresh);
+await symlink(`../bin/${promptScript}`, join(fresh, "shim", promptScript));
 
 await rename(dist, stale).catch((error: NodeJS.ErrnoException) => {
   if (error.code !== "ENOENT") throw error;

@@ -81,7 +81,7 @@ lib.throwIf (hashes.lock != builtins.hashFile "sha256" ../package-lock.json)
         mkdir -p $out/bin $out/lib $out/share/gloriousflywheel
         cp -R dist $out/lib/gloriousflywheel
         ln -s ${lib.getExe nodejs-slim_24} $out/lib/gloriousflywheel/lib/node
-        ln -s ../lib/gloriousflywheel/bin/flywheel $out/bin/flywheel
+        ln -s ../lib/gloriousflywheel/bin/flywheel ../lib/gloriousflywheel/bin/flywheel-prompt $out/bin/
         cp nix/shell-hook.sh nix/direnv.sh $out/share/gloriousflywheel/
         runHook postInstall
       '';
