@@ -6,6 +6,7 @@ import { printable } from "../../contract/text.ts";
 import { latency } from "../../contract/words.ts";
 import { defineCommand } from "../command.ts";
 import { runningDaemon } from "../daemon.ts";
+import { waitingFor } from "../output/progress.ts";
 import { oneOf } from "../values.ts";
 
 export default defineCommand({
@@ -27,8 +28,8 @@ export default defineCommand({
       throw new FlywheelError("endpoint-invalid", `${printable(withoutCredentials(text), 80)}: ${parsed.message}`, {
         next: "flywheel attach --help",
       });
-    const daemon = await runningDaemon(paths);
-    const outcome = await daemon.attach({ profile, kind, endpoint: parsed.endpoint.url, localProof: hasLocalProof(env) });
+    const request = { profile, kind, endpoint: parsed.endpoint.url, localProof: hasLocalProof(env) };
+    const outcome = await waitingFor(output, "proving the endpoint", async () => (await runningDaemon(paths)).attach(request));
     if (output.format === "json") output.json(outcome);
     else if (outcome.ok) output.line(`${outcome.endpoint} proved itself in ${latency(outcome.latencyMs)}`);
     else {

@@ -8,6 +8,7 @@ import { readFacts } from "../doctor/facts.ts";
 import { doctorSchema } from "../doctor/report.ts";
 import { viewPolicy, viewReport } from "../doctor/view.ts";
 import type { Output } from "../output/output.ts";
+import { waitingFor } from "../output/progress.ts";
 
 export default defineCommand({
   name: "doctor",
@@ -44,8 +45,10 @@ export default defineCommand({
       else context.output.line(viewPolicy(advice, context.output.paint, widthOf(context.output)).join("\n"));
       return Exit.ok;
     }
-    const facts = await readFacts(context);
-    const proved = probe ? await (await import("../doctor/probe.ts")).proveNamed(facts) : [];
+    const facts = await waitingFor(context.output, "looking around", () => readFacts(context));
+    const proved = probe
+      ? await waitingFor(context.output, "proving each endpoint", async () => (await import("../doctor/probe.ts")).proveNamed(facts))
+      : [];
     const report = examine(facts, proved);
     if (gather) {
       const { gather } = await import("../doctor/gather.ts");

@@ -4,6 +4,7 @@ import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
 import { parityEnvironment } from "../../contract/parity.ts";
 import { defineCommand } from "../command.ts";
+import { waitingFor } from "../output/progress.ts";
 import { devshell, devshellSteps } from "../shell/devshell.ts";
 import { environmentCode, type Shell, shells } from "../shell/quote.ts";
 import { readStatus } from "../status/report.ts";
@@ -31,7 +32,8 @@ export default defineCommand({
   async run({ env, paths, profile, output }, options) {
     const shell = output.format === "json" ? "json" : options.shell === undefined ? detected(env) : oneOf("--shell", options.shell, shells);
     const step = options.devshell === undefined ? undefined : oneOf("--devshell", options.devshell, devshellSteps);
-    const entered = step === undefined ? undefined : await devshell(step, { env, paths, profile });
+    const entered =
+      step === undefined ? undefined : await waitingFor(output, "looking for a cache", () => devshell(step, { env, paths, profile }));
     const report = entered?.report ?? (await readStatus(paths, profile));
     const environment = entered?.environment ?? parityEnvironment(report, env);
     if (shell === "json") output.json({ schema: 1, state: report.profileState, ...environment });

@@ -14,6 +14,7 @@ import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
 import { runningDaemon } from "../daemon.ts";
 import { confirmed } from "../output/ask.ts";
+import { waitingFor } from "../output/progress.ts";
 
 export default defineCommand({
   name: "trust",
@@ -54,7 +55,7 @@ export default defineCommand({
       return Exit.failed;
     }
     const store = await changeTrust(context.paths, change.apply);
-    await tellDaemon(context);
+    await waitingFor(context.output, "telling the daemon", () => tellDaemon(context));
     if (context.output.format === "json") context.output.json(store);
     else context.output.line(revoke ? "trusted no more" : "trusted");
     return Exit.ok;
@@ -85,8 +86,8 @@ async function grant(context: Context, what: string, subject: string | undefined
   }
 }
 
-async function tailnetGrant({ paths, profile }: Context, at: string): Promise<Change> {
-  const { tailnet } = await (await runningDaemon(paths)).status(profile);
+async function tailnetGrant({ paths, profile, output }: Context, at: string): Promise<Change> {
+  const { tailnet } = await waitingFor(output, "asking which tailnet this is", async () => (await runningDaemon(paths)).status(profile));
   if (tailnet.name === null || tailnet.magicDnsSuffix === null) {
     throw new FlywheelError("tailnet-unreachable", `there is no tailnet to trust: ${tailnet.reason ?? "its name is not known"}`, {
       next: tailnet.next ?? "flywheel status",
