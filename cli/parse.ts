@@ -19,9 +19,9 @@ export type Parsed =
   | { readonly kind: "run"; readonly globals: GlobalValues; readonly values: RawValues; readonly args: readonly string[] }
   | { readonly kind: "help"; readonly text: string };
 
-const globalOptions = {
+export const globalOptions = {
   json: { flag: "--json", summary: "print JSON, for machines" },
-  profile: { flag: "--profile <name>", summary: "the profile (else GF_PROFILE, else default)" },
+  profile: { flag: "--profile <name>", summary: "the profile (else GF_PROFILE, else default)", completes: "profile" },
   debug: { flag: "--debug", summary: "print a stack trace with an error" },
   help: { flag: "-h, --help", summary: "say what the command does, with examples and exit codes" },
 } as const satisfies Readonly<Record<string, OptionDefinition>>;
@@ -88,13 +88,13 @@ export function parse(command: Command, argv: readonly string[]): Parsed {
   return { kind: "run", globals, values, args };
 }
 
-interface OptionShape {
+export interface OptionShape {
   readonly long: string;
   readonly short: string | undefined;
   readonly value: boolean;
 }
 
-function shapeOf(flag: string): OptionShape {
+export function shapeOf(flag: string): OptionShape {
   return {
     long: /--([a-z-]+)/.exec(flag)?.[1] ?? flag,
     short: /^-([a-zA-Z]),/.exec(flag)?.[1],

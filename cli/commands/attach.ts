@@ -14,8 +14,14 @@ export default defineCommand({
   summary: "name an endpoint yourself; it is kept, and still has to prove itself",
   details:
     "It is kept for the profile until `flywheel detach`, which forgets all of them. Loopback is taken only as a local proof: with GF_BAZEL_LOCAL_PROOF=port-forward and GF_BAZEL_ALLOW_LOCALHOST_PROOF=true in the environment.",
-  arguments: [{ name: "<endpoint>", summary: "grpc, grpcs, http or https URL; for Nix http or https with the cache's name as path" }],
-  options: { kind: { flag: "--kind <kind>", summary: "bazel or nix (bazel)" } },
+  arguments: [
+    {
+      name: "<endpoint>",
+      summary: "grpc, grpcs, http or https URL; for Nix http or https with the cache's name as path",
+      completes: "endpoint",
+    },
+  ],
+  options: { kind: { flag: "--kind <kind>", summary: "bazel or nix (bazel)", choices: ["bazel", "nix"] } },
   examples: [
     { line: "flywheel attach grpc://cache.example.ts.net:9092", does: "a Bazel remote cache" },
     { line: "flywheel attach --kind nix https://nix-cache.example.org/main", does: "a Nix binary cache" },

@@ -22,7 +22,7 @@ export default defineCommand({
       summary: "also prove, now, each endpoint that config, attach or this shell names, and the profile's Nix substituter",
     },
     gather: { flag: "--gather", summary: "write an archive for a bug report" },
-    output: { flag: "-o, --output <file>", summary: "with --gather: where (flywheel-doctor-<time>.tar.gz here)" },
+    output: { flag: "-o, --output <file>", summary: "with --gather: where (flywheel-doctor-<time>.tar.gz here)", completes: "file" },
     yes: { flag: "--yes", summary: "with --gather: do not ask" },
   },
   examples: [

@@ -16,10 +16,11 @@ export default defineCommand({
   details:
     "Attached: the variables of the fleet's runners, read-only upload unless the profile says otherwise. Not attached: unsets what would contradict that. NIX_CONFIG keeps your lines; ATTIC_SERVER is left alone where ATTIC_TOKEN is set, so that nothing is pushed by accident.",
   options: {
-    shell: { flag: "--shell <shell>", summary: `${shells.join(", ")} (by SHELL, else bash)` },
+    shell: { flag: "--shell <shell>", summary: `${shells.join(", ")} (by SHELL, else bash)`, choices: shells },
     devshell: {
       flag: "--devshell <step>",
       summary: `for nix/shell-hook.sh, without NIX_CONFIG: enter (starts the daemon, waits 2 s at most) or follow`,
+      choices: devshellSteps,
     },
   },
   examples: [

@@ -6,7 +6,7 @@ export default defineCommand({
   name: "exec",
   summary: "run a tool under the guard, without a shim on PATH",
   details: "As if the workspace were enrolled: heavy commands get the attached cache, or are refused.",
-  arguments: [{ name: "<tool...>", summary: "bazel, nix or another guarded name, and its arguments" }],
+  arguments: [{ name: "<tool...>", summary: "bazel, nix or another guarded name, and its arguments", completes: "tool" }],
   options: {},
   examples: [{ line: "flywheel exec -- bazel build //...", does: "guarded, wherever the workspace is" }],
   exits: [

@@ -8,7 +8,7 @@ import { waitingFor } from "../output/progress.ts";
 export default defineCommand({
   name: "explain",
   summary: "say what the guard would do with a command line, and why, without doing it",
-  arguments: [{ name: "<tool...>", summary: "bazel, nix or another guarded name, and its arguments" }],
+  arguments: [{ name: "<tool...>", summary: "bazel, nix or another guarded name, and its arguments", completes: "tool" }],
   options: {},
   examples: [{ line: "flywheel explain -- bazel build //...", does: "its class, the decision, and the command line that would run" }],
   exits: [{ code: Exit.failed, means: "it would be refused" }],

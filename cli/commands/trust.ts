@@ -24,7 +24,7 @@ export default defineCommand({
     `${envFileName}, while its content stays as it is; \`key\` a Nix public key, <name>:<base64>, for this profile.`,
   arguments: [
     { name: "[what]", summary: "what to trust", choices: ["tailnet", "file", "key"] },
-    { name: "[subject]", summary: "the file, or the key" },
+    { name: "[subject]", summary: "the file, or the key", completes: "file" },
   ],
   options: {
     yes: { flag: "--yes", summary: "do not ask" },
