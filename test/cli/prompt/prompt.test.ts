@@ -1,5 +1,5 @@
 /** The built script under each sh: its words, beside the TypeScript reading of the same files, and nothing in them that a shell would expand. */
-import { chmodSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import fc from "fast-check";
@@ -115,7 +115,30 @@ describe.each(shells)("under $name", ({ command }) => {
   });
 });
 
+it("starts no other process", async ({ skip }) => {
+  const strace = required(programOnPath("strace"), skip);
+  if (!existsSync("/proc/uptime")) skip("there is no /proc: the clock is a process there");
+  publish("bazel");
+  for (const called of [
+    [built, "--color", "bash"],
+    [join(root, "dist/shim/flywheel"), "prompt", "--format", "%s%n%h"],
+  ]) {
+    const { stdout, stderr } = await execa(strace, ["-f", "-e", "trace=execve,fork,vfork,clone,clone3", ...called], {
+      env,
+      extendEnv: false,
+    });
+    expect(stdout).toContain("attached");
+    expect(stderr.match(/^(?:\[pid.*\] )?(?:execve|v?fork|clone3?)\(/gm)).toEqual(["execve("]);
+  }
+});
+
 describe("through flywheel", () => {
+  it.each(shells)("under $name, the launcher reads the script in", async ({ command: [shell = "", ...words] }) => {
+    publish("bazel");
+    const ran = await execa(shell, [...words, join(root, "dist/bin/flywheel"), "prompt", "--symbol", "*"], { env, extendEnv: false });
+    expect([ran.stdout, ran.stderr]).toEqual(["* attached cache", ""]);
+  });
+
   it.each([join(root, "dist/bin/flywheel"), join(root, "dist/shim/flywheel")])("%s: the same segment, without Node", async (flywheel) => {
     publish("bazel");
     // No Node on PATH: only the script can have answered.
