@@ -1,7 +1,11 @@
 /** Builds dist/: the bundles, the sh launcher and the shim. Run by npm's `prepare`, so that `npm ci` leaves it ready to use. */
-import { chmod, cp, mkdir, rename, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { chmod, cp, mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { type ChunkingContext, type Plugin, rolldown } from "rolldown";
+import { completionFiles, completionShells, completionText } from "./cli/completion/text.ts";
+import { manualPage } from "./cli/man/page.ts";
+import { promptScript, promptText } from "./cli/prompt/script.ts";
+import { allCommands } from "./cli/registry.ts";
 import { writeShim } from "./shim/write.ts";
 
 const root = import.meta.dirname;
@@ -30,6 +34,22 @@ const builtins: Plugin = {
     return taken;
   },
 };
+
+/** The manual and the completions, where a prefix's share/ has them. The page has a date only where SOURCE_DATE_EPOCH tells one. */
+async function writeShare(share: string): Promise<void> {
+  const commands = await allCommands();
+  const epoch = process.env["SOURCE_DATE_EPOCH"];
+  const date = epoch !== undefined && /^\d{1,12}$/.test(epoch) ? new Date(Number(epoch) * 1000).toISOString().slice(0, 10) : "";
+  const texts = [
+    ["man/man1/flywheel.1", manualPage(commands, date)],
+    [`man/man1/${promptScript}.1`, ".so man1/flywheel.1\n"],
+    ...completionShells.map((shell) => [completionFiles[shell], completionText(shell, commands)] as const),
+  ] as const;
+  for (const [file, text] of texts) {
+    await mkdir(dirname(join(share, file)), { recursive: true });
+    await writeFile(join(share, file), text);
+  }
+}
 
 await rm(fresh, { recursive: true, force: true });
 await mkdir(join(fresh, "bin"), { recursive: true });
@@ -99,7 +119,10 @@ await cp(join(root, "cli/start.cjs"), join(fresh, "lib/start.cjs"));
 await writeFile(join(fresh, "lib/package.json"), `${JSON.stringify({ type: "module" })}\n`);
 await cp(join(root, "cli/launcher.sh"), join(fresh, "bin/flywheel"));
 await chmod(join(fresh, "bin/flywheel"), 0o755);
+await writeFile(join(fresh, "bin", promptScript), promptText(), { mode: 0o755 });
 await writeShim(fresh);
+await writeShare(join(fresh, "share"));
+await symlink(`../bin/${promptScript}`, join(fresh, "shim", promptScript));
 
 await rename(dist, stale).catch((error: NodeJS.ErrnoException) => {
   if (error.code !== "ENOENT") throw error;

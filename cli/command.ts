@@ -1,10 +1,17 @@
 /** A command, declared: its words, options and examples are data, from which the parser and the help are made. */
 import type { Context } from "./context.ts";
 
+/** Values that a shell can offer: endpoints and profiles that this machine knows, what lies about, or a guarded tool and all that is its own. */
+export type Completes = "endpoint" | "profile" | "file" | "tool";
+
 export interface OptionDefinition {
   /** `-n, --lines <number>`; without `<…>` it is a switch. */
   readonly flag: string;
   readonly summary: string;
+  /** The words that a value may be; the command itself says so of another. */
+  readonly choices?: readonly string[];
+  /** What a shell offers where there are no such words. */
+  readonly completes?: Completes;
 }
 
 export interface ArgumentDefinition {
@@ -12,6 +19,7 @@ export interface ArgumentDefinition {
   readonly name: string;
   readonly summary: string;
   readonly choices?: readonly string[];
+  readonly completes?: Completes;
 }
 
 export interface Example {

@@ -1,5 +1,19 @@
 #!/bin/sh
 # flywheel: finds a Node and hands over to it. The packaged one first, then PATH's; start.cjs checks its version.
+
+# A prompt is drawn all the time: its script, beside this file or beside the shim's, is read in before anything else is
+# looked for. It ends this shell; what it leaves to Node comes back here.
+case ${1-}:$0 in
+prompt:*/*)
+  for _gf_prompt in "${0%/*}/flywheel-prompt" "${0%/*}/../bin/flywheel-prompt"; do
+    if [ -r "$_gf_prompt" ]; then
+      . "$_gf_prompt"
+      break
+    fi
+  done
+  ;;
+esac
+
 _gf_self=$0
 while [ -h "$_gf_self" ]; do # npm and Nix link this file; readlink forks, but only for a link
   _gf_link=$(readlink "$_gf_self")

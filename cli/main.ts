@@ -17,12 +17,11 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     if (guard) return await (await import("../shim/guard.ts")).runGuard(argv.slice(1));
     const { overview, parse, splitCommand } = await import("./parse.ts");
-    const { loadCommand, registry } = await import("./registry.ts");
+    const { allCommands, loadCommand } = await import("./registry.ts");
     const { name, rest } = splitCommand(argv);
     const asksHelp = name === "help" || (name === undefined && rest.some((word) => word === "-h" || word === "--help"));
     if (asksHelp && rest.every((word) => word.startsWith("-"))) {
-      const commands = await Promise.all(Object.values(registry).map(async (load) => (await load()).default));
-      output.raw(overview(commands));
+      output.raw(overview(await allCommands()));
       return Exit.ok;
     }
     const called = name === "help" ? { name: rest[0], rest: ["--help"] } : { name, rest };

@@ -19,9 +19,9 @@ export type Parsed =
   | { readonly kind: "run"; readonly globals: GlobalValues; readonly values: RawValues; readonly args: readonly string[] }
   | { readonly kind: "help"; readonly text: string };
 
-const globalOptions = {
+export const globalOptions = {
   json: { flag: "--json", summary: "print JSON, for machines" },
-  profile: { flag: "--profile <name>", summary: "the profile (else GF_PROFILE, else default)" },
+  profile: { flag: "--profile <name>", summary: "the profile (else GF_PROFILE, else default)", completes: "profile" },
   debug: { flag: "--debug", summary: "print a stack trace with an error" },
   help: { flag: "-h, --help", summary: "say what the command does, with examples and exit codes" },
 } as const satisfies Readonly<Record<string, OptionDefinition>>;
@@ -48,7 +48,7 @@ export function splitCommand(argv: readonly string[]): { name: string | undefine
  */
 export function parse(command: Command, argv: readonly string[]): Parsed {
   const definitions = Object.entries({ ...command.options, ...globalOptions }).map(([key, option]) => ({ key, ...shapeOf(option.flag) }));
-  const takesTool = command.arguments.some(({ name }) => name.includes("..."));
+  const tool = takesTool(command);
   const found = new Map<string, string | true>();
   const args: string[] = [];
   const { tokens } = parseArgs({
@@ -64,7 +64,7 @@ export function parse(command: Command, argv: readonly string[]): Parsed {
     new FlywheelError("usage", printable(message, 300), { next: `flywheel ${command.name} --help` });
   for (const token of tokens) {
     // From the tool's name on, every word is the tool's.
-    if (takesTool && token.kind !== "option") {
+    if (tool && token.kind !== "option") {
       args.push(...argv.slice(token.kind === "positional" ? token.index : token.index + 1));
       break;
     }
@@ -88,13 +88,18 @@ export function parse(command: Command, argv: readonly string[]): Parsed {
   return { kind: "run", globals, values, args };
 }
 
-interface OptionShape {
+/** Whether it hands a tool all that is left of the command line. */
+export function takesTool(command: Command): boolean {
+  return command.arguments.some(({ name }) => name.includes("..."));
+}
+
+export interface OptionShape {
   readonly long: string;
   readonly short: string | undefined;
   readonly value: boolean;
 }
 
-function shapeOf(flag: string): OptionShape {
+export function shapeOf(flag: string): OptionShape {
   return {
     long: /--([a-z-]+)/.exec(flag)?.[1] ?? flag,
     short: /^-([a-zA-Z]),/.exec(flag)?.[1],
@@ -145,7 +150,6 @@ export function overview(commands: readonly Command[]): string {
 
 /** Help of one command. */
 function helpOf(command: Command): string {
-  const takesTool = command.arguments.some(({ name }) => name.includes("..."));
   const words = command.arguments.map(({ name }) => name).join(" ");
   const section = (title: string, rows: readonly (readonly [string, string])[]): string[] =>
     rows.length === 0 ? [] : ["", title, columns(rows)];
@@ -153,7 +157,7 @@ function helpOf(command: Command): string {
     (a, b) => a.code - b.code,
   );
   return [
-    `Usage: flywheel ${command.name} [options]${words === "" ? "" : ` ${takesTool ? "[--] " : ""}${words}`}`,
+    `Usage: flywheel ${command.name} [options]${words === "" ? "" : ` ${takesTool(command) ? "[--] " : ""}${words}`}`,
     "",
     `${command.summary.charAt(0).toUpperCase()}${command.summary.slice(1)}.`,
     ...(command.details === undefined ? [] : ["", wrapped(command.details, 100)]),

@@ -8,6 +8,7 @@ export const registry: Readonly<Record<string, Load>> = {
   up: () => import("./commands/up.ts"),
   down: () => import("./commands/down.ts"),
   status: () => import("./commands/status.ts"),
+  prompt: () => import("./commands/prompt.ts"),
   env: () => import("./commands/env.ts"),
   contract: () => import("./commands/contract.ts"),
   attach: () => import("./commands/attach.ts"),
@@ -21,8 +22,14 @@ export const registry: Readonly<Record<string, Load>> = {
   doctor: () => import("./commands/doctor.ts"),
   logs: () => import("./commands/logs.ts"),
   history: () => import("./commands/history.ts"),
+  completion: () => import("./commands/completion.ts"),
   version: () => import("./commands/version.ts"),
 };
+
+/** All of them, in the order of the help. */
+export function allCommands(): Promise<readonly Command[]> {
+  return Promise.all(Object.values(registry).map(async (load) => (await load()).default));
+}
 
 /** The command of that name; undefined where there is none. */
 export async function loadCommand(name: string): Promise<Command | undefined> {

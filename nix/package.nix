@@ -1,5 +1,5 @@
 # The companion, built from this repository: bin/flywheel, the shim's directories in lib/gloriousflywheel/shim
-# and shim-…, and what shells source in share/gloriousflywheel.
+# and shim-…, what shells source in share/gloriousflywheel, and the manual and the completions in share.
 {
   lib,
   stdenvNoCC,
@@ -81,8 +81,9 @@ lib.throwIf (hashes.lock != builtins.hashFile "sha256" ../package-lock.json)
         mkdir -p $out/bin $out/lib $out/share/gloriousflywheel
         cp -R dist $out/lib/gloriousflywheel
         ln -s ${lib.getExe nodejs-slim_24} $out/lib/gloriousflywheel/lib/node
-        ln -s ../lib/gloriousflywheel/bin/flywheel $out/bin/flywheel
+        ln -s ../lib/gloriousflywheel/bin/flywheel ../lib/gloriousflywheel/bin/flywheel-prompt $out/bin/
         cp nix/shell-hook.sh nix/direnv.sh $out/share/gloriousflywheel/
+        mv $out/lib/gloriousflywheel/share/* $out/share/
         runHook postInstall
       '';
       # The shim is for the system's sh, which is there wherever Nix is: a smaller and faster one than Nix's bash.

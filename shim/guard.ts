@@ -1,5 +1,6 @@
 /** `flywheel guard`, the slow path: decides with the whole truth, says why on stderr, records, and prints the plan that sh carries out. */
 import { writeSync } from "node:fs";
+import { isatty } from "node:tty";
 import { FlywheelError } from "../contract/errors.ts";
 import { Exit, type ExitCode } from "../contract/exit.ts";
 import type { SpoolEntry } from "../contract/journal.ts";
@@ -7,6 +8,7 @@ import { printable } from "../contract/text.ts";
 import { appendSpool } from "../daemon/api/client/spool.ts";
 import { type Decision, decide, type Invocation } from "./decide.ts";
 import { type Plan, planText } from "./plan.ts";
+import { startProgress, watched } from "./progress.ts";
 import { escapeText, refusalText } from "./refusal.ts";
 import { rememberVerdict } from "./scope.ts";
 import { type Surroundings, surroundings } from "./world.ts";
@@ -24,11 +26,22 @@ export async function runGuard(argv: readonly string[]): Promise<ExitCode> {
   }
   const invocation: Invocation = { tool, args, env: process.env, cwd: currentDirectory() };
   const world = surroundings(invocation, process.env["CI"] ? "guard-without-daemon" : "guard");
-  const decision = await decide(invocation, world);
+  const decision = await whileWatched(() => decide(invocation, world));
   const plan = carryOut(decision, invocation, world);
   // Synchronous, since the process ends right behind it.
   writeSync(1, planText(plan));
   return Exit.ok;
+}
+
+/** It may wait for the daemon and for an attachment: whoever sees standard error is told, and the line is gone before anything is said. */
+async function whileWatched<T>(work: () => Promise<T>): Promise<T> {
+  if (!watched(process.env, isatty(2))) return work();
+  const progress = startProgress("flywheel: waiting for an attachment", say);
+  try {
+    return await work();
+  } finally {
+    progress.stop();
+  }
 }
 
 /** @throws FlywheelError `usage` where the directory was removed under the shell: Bazel could not run there either */

@@ -6,6 +6,7 @@ import { printable } from "../../contract/text.ts";
 import { latency } from "../../contract/words.ts";
 import { defineCommand } from "../command.ts";
 import { runningDaemon } from "../daemon.ts";
+import { waitingFor } from "../output/progress.ts";
 import { oneOf } from "../values.ts";
 
 export default defineCommand({
@@ -13,8 +14,14 @@ export default defineCommand({
   summary: "name an endpoint yourself; it is kept, and still has to prove itself",
   details:
     "It is kept for the profile until `flywheel detach`, which forgets all of them. Loopback is taken only as a local proof: with GF_BAZEL_LOCAL_PROOF=port-forward and GF_BAZEL_ALLOW_LOCALHOST_PROOF=true in the environment.",
-  arguments: [{ name: "<endpoint>", summary: "grpc, grpcs, http or https URL; for Nix http or https with the cache's name as path" }],
-  options: { kind: { flag: "--kind <kind>", summary: "bazel or nix (bazel)" } },
+  arguments: [
+    {
+      name: "<endpoint>",
+      summary: "grpc, grpcs, http or https URL; for Nix http or https with the cache's name as path",
+      completes: "endpoint",
+    },
+  ],
+  options: { kind: { flag: "--kind <kind>", summary: "bazel or nix (bazel)", choices: ["bazel", "nix"] } },
   examples: [
     { line: "flywheel attach grpc://cache.example.ts.net:9092", does: "a Bazel remote cache" },
     { line: "flywheel attach --kind nix https://nix-cache.example.org/main", does: "a Nix binary cache" },
@@ -27,8 +34,8 @@ export default defineCommand({
       throw new FlywheelError("endpoint-invalid", `${printable(withoutCredentials(text), 80)}: ${parsed.message}`, {
         next: "flywheel attach --help",
       });
-    const daemon = await runningDaemon(paths);
-    const outcome = await daemon.attach({ profile, kind, endpoint: parsed.endpoint.url, localProof: hasLocalProof(env) });
+    const request = { profile, kind, endpoint: parsed.endpoint.url, localProof: hasLocalProof(env) };
+    const outcome = await waitingFor(output, "proving the endpoint", async () => (await runningDaemon(paths)).attach(request));
     if (output.format === "json") output.json(outcome);
     else if (outcome.ok) output.line(`${outcome.endpoint} proved itself in ${latency(outcome.latencyMs)}`);
     else {

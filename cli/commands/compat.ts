@@ -11,7 +11,7 @@ export default defineCommand({
   name: "compat",
   summary: "run a tool alone, without the shared cache, and record why",
   details: "The way past a refusal, for one invocation: nothing is injected, and `flywheel history` and `status` show it.",
-  arguments: [{ name: "<tool...>", summary: "bazel, nix or another guarded name, and its arguments" }],
+  arguments: [{ name: "<tool...>", summary: "bazel, nix or another guarded name, and its arguments", completes: "tool" }],
   options: { reason: { flag: "--reason <words>", summary: "why; needed" } },
   examples: [{ line: 'flywheel compat --reason "cache is down for maintenance" -- bazel build //...', does: "builds alone, recorded" }],
   exits: [{ code: Exit.notFound, means: "there is no such tool; else the tool's own code" }],

@@ -5,6 +5,7 @@ import { loadProfile } from "../../daemon/api/client/settings.ts";
 import { defineCommand } from "../command.ts";
 import { askNix } from "../nix-settings.ts";
 import type { Output } from "../output/output.ts";
+import { waitingFor } from "../output/progress.ts";
 
 export default defineCommand({
   name: "contract",
@@ -28,7 +29,10 @@ export default defineCommand({
       profile: loadProfile(paths, profile),
       require: { cache: strict, nix: strictNix },
       endpoints: showEndpoints ? "shown" : "redacted",
-      machine: { nix: strictNix ? await askNix(env) : undefined, projectedToken: existsSync(projectedTokenPath) },
+      machine: {
+        nix: strictNix ? await waitingFor(output, "asking nix", () => askNix(env)) : undefined,
+        projectedToken: existsSync(projectedTokenPath),
+      },
     });
     if (output.format === "json") output.json(report);
     else show(report, output);

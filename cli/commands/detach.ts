@@ -1,6 +1,7 @@
 import { Exit } from "../../contract/exit.ts";
 import { defineCommand } from "../command.ts";
 import { runningDaemon } from "../daemon.ts";
+import { waitingFor } from "../output/progress.ts";
 
 export default defineCommand({
   name: "detach",
@@ -12,7 +13,7 @@ export default defineCommand({
   ],
   exits: [{ code: Exit.failed, means: "the daemon could not be reached" }],
   async run({ paths, profile, output }) {
-    const report = await (await runningDaemon(paths)).detach(profile);
+    const report = await waitingFor(output, "asking the daemon", async () => (await runningDaemon(paths)).detach(profile));
     if (output.format === "json") output.json(report);
     else
       output.line(

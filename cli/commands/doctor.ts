@@ -8,6 +8,7 @@ import { readFacts } from "../doctor/facts.ts";
 import { doctorSchema } from "../doctor/report.ts";
 import { viewPolicy, viewReport } from "../doctor/view.ts";
 import type { Output } from "../output/output.ts";
+import { waitingFor } from "../output/progress.ts";
 
 export default defineCommand({
   name: "doctor",
@@ -21,7 +22,7 @@ export default defineCommand({
       summary: "also prove, now, each endpoint that config, attach or this shell names, and the profile's Nix substituter",
     },
     gather: { flag: "--gather", summary: "write an archive for a bug report" },
-    output: { flag: "-o, --output <file>", summary: "with --gather: where (flywheel-doctor-<time>.tar.gz here)" },
+    output: { flag: "-o, --output <file>", summary: "with --gather: where (flywheel-doctor-<time>.tar.gz here)", completes: "file" },
     yes: { flag: "--yes", summary: "with --gather: do not ask" },
   },
   examples: [
@@ -44,8 +45,10 @@ export default defineCommand({
       else context.output.line(viewPolicy(advice, context.output.paint, widthOf(context.output)).join("\n"));
       return Exit.ok;
     }
-    const facts = await readFacts(context);
-    const proved = probe ? await (await import("../doctor/probe.ts")).proveNamed(facts) : [];
+    const facts = await waitingFor(context.output, "looking around", () => readFacts(context));
+    const proved = probe
+      ? await waitingFor(context.output, "proving each endpoint", async () => (await import("../doctor/probe.ts")).proveNamed(facts))
+      : [];
     const report = examine(facts, proved);
     if (gather) {
       const { gather } = await import("../doctor/gather.ts");

@@ -5,6 +5,7 @@ import type { Paths } from "../../contract/paths.ts";
 import { absenceOf } from "../../daemon/api/client/absence.ts";
 import { DaemonClient } from "../../daemon/api/client/connection.ts";
 import { defineCommand } from "../command.ts";
+import { waitingFor } from "../output/progress.ts";
 
 export default defineCommand({
   name: "down",
@@ -15,7 +16,7 @@ export default defineCommand({
   examples: [{ line: "flywheel down", does: "stop the daemon; fine where none runs" }],
   exits: [{ code: Exit.failed, means: "the daemon did not answer as it should" }],
   async run({ paths, output }) {
-    const stopped = await stop(paths);
+    const stopped = await waitingFor(output, "asking the daemon to stop", () => stop(paths));
     if (output.format === "json") output.json({ stopped: stopped !== undefined });
     else output.line(stopped === undefined ? "no daemon was running" : "the daemon stops");
     if (stopped === "service" && output.format === "human") {

@@ -4,6 +4,7 @@ import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
 import { parityEnvironment } from "../../contract/parity.ts";
 import { defineCommand } from "../command.ts";
+import { waitingFor } from "../output/progress.ts";
 import { devshell, devshellSteps } from "../shell/devshell.ts";
 import { environmentCode, type Shell, shells } from "../shell/quote.ts";
 import { readStatus } from "../status/report.ts";
@@ -15,10 +16,11 @@ export default defineCommand({
   details:
     "Attached: the variables of the fleet's runners, read-only upload unless the profile says otherwise. Not attached: unsets what would contradict that. NIX_CONFIG keeps your lines; ATTIC_SERVER is left alone where ATTIC_TOKEN is set, so that nothing is pushed by accident.",
   options: {
-    shell: { flag: "--shell <shell>", summary: `${shells.join(", ")} (by SHELL, else bash)` },
+    shell: { flag: "--shell <shell>", summary: `${shells.join(", ")} (by SHELL, else bash)`, choices: shells },
     devshell: {
       flag: "--devshell <step>",
       summary: `for nix/shell-hook.sh, without NIX_CONFIG: enter (starts the daemon, waits 2 s at most) or follow`,
+      choices: devshellSteps,
     },
   },
   examples: [
@@ -31,7 +33,8 @@ export default defineCommand({
   async run({ env, paths, profile, output }, options) {
     const shell = output.format === "json" ? "json" : options.shell === undefined ? detected(env) : oneOf("--shell", options.shell, shells);
     const step = options.devshell === undefined ? undefined : oneOf("--devshell", options.devshell, devshellSteps);
-    const entered = step === undefined ? undefined : await devshell(step, { env, paths, profile });
+    const entered =
+      step === undefined ? undefined : await waitingFor(output, "looking for a cache", () => devshell(step, { env, paths, profile }));
     const report = entered?.report ?? (await readStatus(paths, profile));
     const environment = entered?.environment ?? parityEnvironment(report, env);
     if (shell === "json") output.json({ schema: 1, state: report.profileState, ...environment });

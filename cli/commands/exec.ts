@@ -7,7 +7,7 @@ export default defineCommand({
   summary: "run a tool under the guard, without a shim on PATH",
   details:
     "As if the workspace were enrolled: heavy commands get the attached cache, or are refused. With --record, flywheel stays beside the tool instead of becoming it, and `flywheel history` then knows the exit code and every figure. Bazel is asked for its build events, unless it writes them to a file of yours already, which is read; `nix build` and its kind show plain lines instead of a progress bar.",
-  arguments: [{ name: "<tool...>", summary: "bazel, nix or another guarded name, and its arguments" }],
+  arguments: [{ name: "<tool...>", summary: "bazel, nix or another guarded name, and its arguments", completes: "tool" }],
   options: { record: { flag: "--record", summary: "stay beside the tool, and write down how it went" } },
   examples: [
     { line: "flywheel exec -- bazel build //...", does: "guarded, wherever the workspace is" },

@@ -3,16 +3,17 @@ import { printable } from "../../contract/text.ts";
 import type { Decision } from "../../shim/decide.ts";
 import { type Explanation, explain } from "../../shim/explain.ts";
 import { defineCommand } from "../command.ts";
+import { waitingFor } from "../output/progress.ts";
 
 export default defineCommand({
   name: "explain",
   summary: "say what the guard would do with a command line, and why, without doing it",
-  arguments: [{ name: "<tool...>", summary: "bazel, nix or another guarded name, and its arguments" }],
+  arguments: [{ name: "<tool...>", summary: "bazel, nix or another guarded name, and its arguments", completes: "tool" }],
   options: {},
   examples: [{ line: "flywheel explain -- bazel build //...", does: "its class, the decision, and the command line that would run" }],
   exits: [{ code: Exit.failed, means: "it would be refused" }],
   async run({ env, cwd, output }, _options, [tool = "", ...args]) {
-    const explanation = await explain({ tool, args }, env, cwd);
+    const explanation = await waitingFor(output, "asking what is attached", () => explain({ tool, args }, env, cwd));
     if (output.format === "json") output.json({ schema: 1, ...explanation });
     else output.line(view(explanation));
     return explanation.decision.kind === "refuse" ? Exit.failed : Exit.ok;

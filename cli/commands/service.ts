@@ -10,6 +10,7 @@ import { describeHello } from "../../daemon/api/client/skew.ts";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
 import { confirmed } from "../output/ask.ts";
+import { waitingFor } from "../output/progress.ts";
 import { applyEdit, diff, type Edit } from "../rc/file.ts";
 import { inspect, type Unit } from "../service/inspect.ts";
 import { carried, installation } from "../service/install.ts";
@@ -93,17 +94,19 @@ async function install(context: Context, manager: Manager, units: readonly Unit[
     return report(context, manager, { edits, changed: false, steps: [], dryRun: consent.dryRun });
   for (const edit of edits) await applyEdit(edit);
   if (speaks) {
-    await endRunning(context);
-    // launchd refuses to load what is loaded already.
-    if (manager.name === "launchd") for (const step of manager.stop) await tried(step, env);
-    for (const step of manager.start) await done(step, env);
-    await prove(context, manager);
+    await waitingFor(output, "starting the service", async () => {
+      await endRunning(context);
+      // launchd refuses to load what is loaded already.
+      if (manager.name === "launchd") for (const step of manager.stop) await tried(step, env);
+      for (const step of manager.start) await done(step, env);
+      await prove(context, manager);
+    });
   }
   return report(context, manager, { edits, changed: true, steps: left, dryRun: false });
 }
 
 async function uninstall(context: Context, manager: Manager, units: readonly Unit[], consent: Consent): Promise<number> {
-  const { env } = context;
+  const { env, output } = context;
   const there = units.filter(({ state }) => state !== "absent");
   requireOwn(there);
   const edits = there.map(({ remove }) => remove);
@@ -113,7 +116,9 @@ async function uninstall(context: Context, manager: Manager, units: readonly Uni
     return report(context, manager, { edits, changed: false, steps: [], dryRun: consent.dryRun });
   // What is not loaded cannot be stopped: no reason to keep its file.
   if (speaks) {
-    for (const step of manager.stop) await tried(step, env);
+    await waitingFor(output, "stopping the service", async () => {
+      for (const step of manager.stop) await tried(step, env);
+    });
   } else if (edits.length > 0) {
     // A manager that does not answer cannot disable it, and would find a link to nothing later.
     for (const link of manager.left.links) rmSync(link, { force: true });
@@ -203,7 +208,7 @@ function report({ output }: Context, manager: Manager, { edits, changed, steps, 
 }
 
 async function status({ env, output }: Context, manager: Manager, units: readonly Unit[]): Promise<number> {
-  const { stdout: shown, words } = await asked(manager.show, env);
+  const { stdout: shown, words } = await waitingFor(output, `asking ${manager.name}`, () => asked(manager.show, env));
   const speaks = shown !== undefined || (await tried(manager.answers, env)) !== undefined;
   const loaded = shown === undefined || manager.name === "launchd" ? [] : properties(shown);
   const good = units.every(({ state }) => state === "current") && (await runs(manager, env));

@@ -19,10 +19,10 @@ export default defineCommand({
     "`install` adds a marked block to your shell's start file that puts the shim first on PATH: in front of bazel, and of nix, home-manager and their kind where they are; `uninstall` removes exactly that block. Both show the change first and ask.",
   arguments: [{ name: "<action>", summary: "what to do", choices: ["install", "uninstall", "path"] }],
   options: {
-    shell: { flag: "--shell <shell>", summary: `${rcShells.join(", ")} or all (by SHELL)` },
+    shell: { flag: "--shell <shell>", summary: `${rcShells.join(", ")} or all (by SHELL)`, choices: [...rcShells, "all"] },
     dryRun: { flag: "--dry-run", summary: "show the change and make none" },
     yes: { flag: "--yes", summary: "do not ask" },
-    real: { flag: "--real <tool>", summary: "with path: print the real tool instead" },
+    real: { flag: "--real <tool>", summary: "with path: print the real tool instead", choices: shimNames },
   },
   examples: [
     { line: "flywheel shim install", does: "show the change, ask, and make it" },

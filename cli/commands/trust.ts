@@ -14,6 +14,7 @@ import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
 import { runningDaemon } from "../daemon.ts";
 import { confirmed } from "../output/ask.ts";
+import { waitingFor } from "../output/progress.ts";
 
 export default defineCommand({
   name: "trust",
@@ -23,7 +24,7 @@ export default defineCommand({
     `${envFileName}, while its content stays as it is; \`key\` a Nix public key, <name>:<base64>, for this profile.`,
   arguments: [
     { name: "[what]", summary: "what to trust", choices: ["tailnet", "file", "key"] },
-    { name: "[subject]", summary: "the file, or the key" },
+    { name: "[subject]", summary: "the file, or the key", completes: "file" },
   ],
   options: {
     yes: { flag: "--yes", summary: "do not ask" },
@@ -54,7 +55,7 @@ export default defineCommand({
       return Exit.failed;
     }
     const store = await changeTrust(context.paths, change.apply);
-    await tellDaemon(context);
+    await waitingFor(context.output, "telling the daemon", () => tellDaemon(context));
     if (context.output.format === "json") context.output.json(store);
     else context.output.line(revoke ? "trusted no more" : "trusted");
     return Exit.ok;
@@ -85,8 +86,8 @@ async function grant(context: Context, what: string, subject: string | undefined
   }
 }
 
-async function tailnetGrant({ paths, profile }: Context, at: string): Promise<Change> {
-  const { tailnet } = await (await runningDaemon(paths)).status(profile);
+async function tailnetGrant({ paths, profile, output }: Context, at: string): Promise<Change> {
+  const { tailnet } = await waitingFor(output, "asking which tailnet this is", async () => (await runningDaemon(paths)).status(profile));
   if (tailnet.name === null || tailnet.magicDnsSuffix === null) {
     throw new FlywheelError("tailnet-unreachable", `there is no tailnet to trust: ${tailnet.reason ?? "its name is not known"}`, {
       next: tailnet.next ?? "flywheel status",

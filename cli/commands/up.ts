@@ -9,7 +9,7 @@ import type { DaemonClient } from "../../daemon/api/client/connection.ts";
 import { isNewer } from "../../daemon/api/client/skew.ts";
 import { defineCommand } from "../command.ts";
 import { runningDaemon } from "../daemon.ts";
-import type { Output } from "../output/output.ts";
+import { waitingFor } from "../output/progress.ts";
 import { exitOf, viewStatus } from "../status/view.ts";
 import { wholeNumber } from "../values.ts";
 
@@ -30,18 +30,14 @@ export default defineCommand({
   async run({ paths, profile, output }, { timeout }) {
     const seconds = wholeNumber("--timeout", timeout, { least: 1, most: 300 }) ?? 15;
     const started = performance.now();
-    const progress = startProgress(output);
     const deadline = started + seconds * 1000;
-    let report: StatusReport;
-    try {
-      report = await attach(paths, profile, deadline).catch((error: unknown) => {
+    const report = await waitingFor(output, "looking for a cache", () =>
+      attach(paths, profile, deadline).catch((error: unknown) => {
         // The one that answered was just ending: the next try starts another.
         if (error instanceof FlywheelError && error.code === "daemon-unreachable") return attach(paths, profile, deadline);
         throw error;
-      });
-    } finally {
-      progress.stop();
-    }
+      }),
+    );
     if (output.format === "json") output.json(report);
     else {
       output.text(viewStatus(report, output.paint));
@@ -86,23 +82,4 @@ async function settled(daemon: DaemonClient, profile: string, first: StatusRepor
   if (performance.now() < deadline)
     throw new FlywheelError("daemon-unreachable", "the daemon stopped while it was being waited for", { next: "flywheel logs" });
   return last;
-}
-
-/** A line that moves, after half a second, where somebody watches. */
-function startProgress(output: Output): { stop(): void } {
-  if (!output.live) return { stop: () => {} };
-  const started = performance.now();
-  let drawn = false;
-  const timer = setInterval(() => {
-    const seconds = (performance.now() - started) / 1000;
-    if (seconds < 0.5) return;
-    drawn = true;
-    output.rawNotice(`\rlooking for a cache … ${seconds.toFixed(1)} s`);
-  }, 100);
-  return {
-    stop: () => {
-      clearInterval(timer);
-      if (drawn) output.rawNotice("\r\u001b[K");
-    },
-  };
 }

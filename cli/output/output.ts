@@ -6,6 +6,7 @@ import { writeSync } from "node:fs";
 import { isatty } from "node:tty";
 import type { Environment } from "../../contract/environment.ts";
 import { Exit } from "../../contract/exit.ts";
+import { type Progress, startProgress, watched } from "../../shim/progress.ts";
 import { type Paint, paint } from "./paint.ts";
 import { fitted } from "./wrap.ts";
 
@@ -26,6 +27,7 @@ export class Output {
   readonly format: Format;
   readonly #env: Environment;
   readonly #opened = new Set<NodeJS.WriteStream>();
+  #progress: Progress | undefined;
 
   constructor(format: Format, env: Environment) {
     this.format = format;
@@ -46,9 +48,16 @@ export class Output {
     return this.format === "human" && isatty(0) && isatty(2);
   }
 
-  /** Whether progress may be drawn over and over on standard error. */
-  get live(): boolean {
-    return this.format === "human" && isatty(2) && this.#env["TERM"] !== "dumb";
+  /** A line about what is being waited for; undefined where nobody watches. One at a time: call it by waitingFor (progress.ts). */
+  progress(words: string): Progress | undefined {
+    if (this.format !== "human" || !watched(this.#env, isatty(2))) return undefined;
+    this.#progress = startProgress(words, (text) => this.#write(process.stderr, text));
+    return this.#progress;
+  }
+
+  /** Whether what goes to standard output can be drawn over. */
+  get redrawable(): boolean {
+    return this.format === "human" && isatty(1) && this.#env["TERM"] !== "dumb";
   }
 
   /** How wide the terminal is that standard output goes to, never less than what words need; undefined where it is none. */
@@ -62,11 +71,16 @@ export class Output {
 
   /** Lines that a terminal would break anywhere, broken between words; to a pipe they go as they are. */
   text(text: string): void {
+    this.line(this.fitted(text));
+  }
+
+  fitted(text: string): string {
     const { columns } = this;
-    this.line(columns === undefined ? text : fitted(text, columns));
+    return columns === undefined ? text : fitted(text, columns);
   }
 
   raw(text: string): void {
+    this.#progress?.erase();
     this.#write(process.stdout, text);
   }
 
@@ -80,6 +94,7 @@ export class Output {
   }
 
   rawNotice(text: string): void {
+    this.#progress?.erase();
     this.#write(process.stderr, text);
   }
 

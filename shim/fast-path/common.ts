@@ -364,15 +364,21 @@ _gf_valid() {
 
 type Key = readonly [key: string, variable: string];
 
-/** Reads the file of one kind into its variables; each of `more`, keys that only this kind has, must be there. */
-export function publishedFile(kind: "bazel" | "nix", more: readonly Key[] = []): string {
+/** What a guarded name does with whatever it is not sure of. */
+export const slowly = '_gf_slow "$@"';
+
+/**
+ * Reads the file of one kind into its variables; each of `more`, keys that only this kind has, must be there.
+ * @param unsure the sh for a file that may not be believed
+ */
+export function publishedFile(kind: "bazel" | "nix", more: readonly Key[] = [], unsure: string = slowly): string {
   const keys: readonly Key[] = [...publishedKeys, ...more];
   return `# The published attachment (contract/published.ts), every directory on the way and the file the user's own.
 _gf_file=$_gf_runtime/attachment/$_gf_profile/${kind}
 for _gf_dir in "$_gf_runtime" "$_gf_runtime/attachment" "$_gf_runtime/attachment/$_gf_profile" "$_gf_file"; do
-  if [ ! -O "$_gf_dir" ] || [ -h "$_gf_dir" ]; then _gf_slow "$@"; fi
+  if [ ! -O "$_gf_dir" ] || [ -h "$_gf_dir" ]; then ${unsure}; fi
 done
-if [ ! -f "$_gf_file" ] || [ ! -r "$_gf_file" ]; then _gf_slow "$@"; fi
+if [ ! -f "$_gf_file" ] || [ ! -r "$_gf_file" ]; then ${unsure}; fi
 ${keys.map(([, variable]) => `${variable}=`).join(" ")} _gf_aliases= _gf_bad= _gf_count=0 _gf_size=0
 # Nothing is run in here: standard input is the file.
 {
@@ -397,18 +403,27 @@ ${keys.map(([key, variable]) => `    '${key} '?*) if [ -n "$${variable}" ]; then
   # What follows the last newline: the file is cut off.
   if [ -n "$_gf_word" ]; then _gf_bad=1; fi
 } <"$_gf_file"
-if [ \${#_gf_reason} -gt ${longestReason} ] || [ -n "$_gf_bad" ] || [ -z "$_gf_reason" ] || [ "$_gf_kind:$_gf_who" != "${kind}:$_gf_profile" ]; then _gf_slow "$@"; fi
+if [ \${#_gf_reason} -gt ${longestReason} ] || [ -n "$_gf_bad" ] || [ -z "$_gf_reason" ] || [ "$_gf_kind:$_gf_who" != "${kind}:$_gf_profile" ]; then ${unsure}; fi
 `;
 }
 
-export const leaseRuns = `# The lease, by the boot clock.
+/**
+ * Goes on where the lease runs.
+ * @param unsure the sh for what is no lease
+ * @param over the sh for one that is another clock's or boot's, or has ended
+ */
+export function leaseThatRuns({ unsure, over }: { readonly unsure: string; readonly over: string }): string {
+  return `# The lease, by the boot clock.
 _gf_tick
-if [ "$_gf_clock:$_gf_boot" != "$_gf_word" ]; then _gf_slow "$@"; fi
+if [ "$_gf_clock:$_gf_boot" != "$_gf_word" ]; then ${over}; fi
 for _gf_word in "$_gf_verified" "$_gf_until" "$_gf_now" "$_gf_pid"; do
   case $_gf_word in
-  '' | *[!${digit}]* | 0?* | ?????????????*) _gf_slow "$@" ;;
+  '' | *[!${digit}]* | 0?* | ?????????????*) ${unsure} ;;
   esac
 done
-if [ "$_gf_verified" -gt "$_gf_now" ] || [ "$_gf_now" -gt "$_gf_until" ] || [ $((_gf_until - _gf_verified)) -gt ${lease.longestBelievable} ]; then _gf_slow "$@"; fi
+if [ "$_gf_verified" -gt "$_gf_now" ] || [ "$_gf_now" -gt "$_gf_until" ] || [ $((_gf_until - _gf_verified)) -gt ${lease.longestBelievable} ]; then ${over}; fi
 
 `;
+}
+
+export const leaseRuns = leaseThatRuns({ unsure: slowly, over: slowly });

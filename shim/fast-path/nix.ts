@@ -39,6 +39,7 @@ import {
   publishedFile,
   running,
   scope,
+  slowly,
   slowPath,
   tick,
 } from "./common.ts";
@@ -203,20 +204,22 @@ ${leavesWord}    _gf_attach "$@"
 };
 
 /** `<name>:<base64>` (contract/nix/key.ts). */
-const keyGrammar = `case $_gf_key in
-*:*:* | :* | *: | *${not(`${letters}${digit}:._+/=-`)}*) _gf_slow "$@" ;;
+export function keyGrammar(unsure: string = slowly): string {
+  return `case $_gf_key in
+*:*:* | :* | *: | *${not(`${letters}${digit}:._+/=-`)}*) ${unsure} ;;
 *:*) ;;
-*) _gf_slow "$@" ;;
+*) ${unsure} ;;
 esac
 _gf_word=\${_gf_key%%:*} _gf_value=\${_gf_key#*:}
-case $_gf_word in *[+/=]*) _gf_slow "$@" ;; esac
+case $_gf_word in *[+/=]*) ${unsure} ;; esac
 case $_gf_value in
-*[._-]* | *=?*) _gf_slow "$@" ;;
+*[._-]* | *=?*) ${unsure} ;;
 *=) ;;
-*) _gf_slow "$@" ;;
+*) ${unsure} ;;
 esac
-if [ \${#_gf_word} -gt 128 ] || [ \${#_gf_value} -ne 44 ]; then _gf_slow "$@"; fi
+if [ \${#_gf_word} -gt 128 ] || [ \${#_gf_value} -ne 44 ]; then ${unsure}; fi
 `;
+}
 
 /** The whole text of the script for one name. */
 export function nixFastPath(name: NixName): string {
@@ -297,7 +300,7 @@ local-proof:false:true | local-proof:false:false)
 esac
 _gf_valid "$_gf_endpoint" || _gf_slow "$@"
 case $_gf_endpoint in http*) ;; *) _gf_slow "$@" ;; esac
-${keyGrammar}
+${keyGrammar()}
 ${leaseRuns}
 _gf_settings="extra-substituters=$_gf_endpoint"
 if [ $_gf_trusted = true ]; then

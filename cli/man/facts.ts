@@ -1,0 +1,47 @@
+/** What the manual says beside the commands. */
+import { Exit } from "../../contract/exit.ts";
+
+type Row = readonly [name: string, means: string];
+
+export const exitCodes: readonly Row[] = [
+  [String(Exit.ok), "Fine."],
+  [String(Exit.failed), "The answer is no, or a check failed."],
+  [String(Exit.usage), "The command line is wrong."],
+  [String(Exit.notAttached), "Bazel is not attached (status, up)."],
+  [String(Exit.refused), "Refused: nothing is attached (exec, and the guarded tools)."],
+  [String(Exit.notFound), "The real tool is not there. exec, compat and the shim else give the tool's own code."],
+];
+
+export const variables: readonly Row[] = [
+  ["GF_GUARD_SCOPE", "Where the guard acts: enrolled (workspaces whose manifest or config.toml says so) or all."],
+  ["GF_GUARD_BYPASS", "The reason of an escape, for one invocation: it runs alone, and is recorded."],
+  ["GF_PROFILE", "The profile; default where it is not set."],
+  ["GF_REAL_BAZEL, GF_REAL_BAZELISK, GF_REAL_NIX, ...", "The real tool, where PATH does not lead to it."],
+  [
+    "GF_RUNTIME_DIR, GF_STATE_DIR, GF_CONFIG_DIR",
+    "Where things live, over the XDG directories; absolute, a relative one counts for nothing.",
+  ],
+  ["GF_TAILSCALED_SOCKET", "Another LocalAPI socket; it must belong to root or to you."],
+  ["BAZEL_REMOTE_CACHE", "An operator's endpoint for this shell: proved, then used."],
+  ["GF_BAZEL_REMOTE_UPLOAD, GF_BAZEL_CACHE_ROLE", "Whether this shell uploads; read-only as the role: never."],
+  [
+    "GF_BAZEL_LOCAL_PROOF, GF_BAZEL_ALLOW_LOCALHOST_PROOF",
+    "port-forward and true, together: a loopback endpoint may serve as a local proof, and everything says so.",
+  ],
+  ["CI", "No daemon is started, and no progress is drawn; an endpoint of the environment is proved by a prober of its own."],
+  ["NO_COLOR, FORCE_COLOR", "No colours, or colours always."],
+];
+
+export const files: readonly Row[] = [
+  ["$XDG_CONFIG_HOME/gloriousflywheel/config.toml", "Scope, enrolled workspaces, endpoints of your own, the daemon's settings."],
+  ["$XDG_CONFIG_HOME/gloriousflywheel/profiles/NAME.toml", "A profile: one organisation's tailnet, names, tags, ports and keys."],
+  ["$XDG_CONFIG_HOME/gloriousflywheel/trust.json", "What flywheel trust was told to believe."],
+  ["$XDG_STATE_HOME/gloriousflywheel/daemon.log", "The daemon's log; one older file beside it."],
+  ["$XDG_RUNTIME_DIR/gloriousflywheel/daemon.sock", "The daemon's socket, yours alone."],
+  [
+    "$XDG_RUNTIME_DIR/gloriousflywheel/attachment/PROFILE/bazel, nix",
+    "What is attached, with a lease of 45 s: what the guard and the prompt read.",
+  ],
+  ["tinyland.repo.json", "A workspace's manifest, which enrolls it."],
+  [".env.flywheel.local", "A workspace's own endpoints, once flywheel trust file has been told."],
+];
