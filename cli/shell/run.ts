@@ -65,7 +65,7 @@ export async function runShell(
   });
   const end = await session.ended;
   follower.close();
-  const last = await Promise.race([readStatus(paths, profile).catch(() => undefined), pause(lastLook)]);
+  const last = await within(lastLook, readStatus(paths, profile));
   const words = last === undefined ? undefined : summary(report, last, startedAt);
   if (words !== undefined) output.notice(words);
   return endedAs(end);
@@ -79,6 +79,18 @@ function directoryNow(env: Environment): string {
     return named?.startsWith("/") === true && realpathSync(named) === realpathSync(here) ? named : here;
   } catch {
     return here;
+  }
+}
+
+/** @returns undefined where it fails, or takes longer */
+async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
+  const stop = new AbortController();
+  try {
+    return await Promise.race([promise, pause(milliseconds, undefined, { signal: stop.signal })]);
+  } catch {
+    return undefined;
+  } finally {
+    stop.abort();
   }
 }
 
