@@ -3,7 +3,6 @@ import type { StatusReport } from "../../contract/api.ts";
 import type { Context } from "../context.ts";
 import { environmentOf } from "../tool.ts";
 import { devshell } from "./devshell.ts";
-import { shellVariable } from "./nested.ts";
 import { guardedPath } from "./path.ts";
 
 export interface Entered {
@@ -26,7 +25,6 @@ export async function enteredEnvironment({ env, paths, profile }: Pick<Context, 
       ...own,
       PATH: guardedPath(env),
       GF_GUARD_SCOPE: "all",
-      [shellVariable]: env[shellVariable] ?? String(process.pid),
     },
     report,
     words: words ?? "",

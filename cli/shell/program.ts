@@ -14,7 +14,7 @@ export interface ShellProgram {
   readonly file: string;
   readonly args: readonly string[];
   /** What its start files are told; they take it out of the environment. */
-  readonly told: Environment;
+  readonly told: Readonly<Record<string, string>>;
   /** Whether it puts the shim first and follows the attachment by itself. */
   readonly follows: boolean;
   /** What it writes before each prompt: nobody else knows how to. */

@@ -7,6 +7,7 @@ import type { Context } from "../context.ts";
 import { readStatus } from "../status/report.ts";
 import type { Entered } from "./environment.ts";
 import { Follower } from "./follow.ts";
+import { shellVariable } from "./nested.ts";
 import type { ShellProgram } from "./program.ts";
 import type { End } from "./pty.ts";
 import { startSession } from "./session.ts";
@@ -37,9 +38,9 @@ export async function runShell(
   const terminal = new Terminal();
   const title = shown.title === "ours" && takesTitle(env["TERM"]) ? new Title(titleWords(report)) : undefined;
   const paint = output.noticePaint;
-  const told = Object.entries(shell.told).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  const told = { [shellVariable]: String(process.pid), ...shell.told };
   const session = startSession(
-    { file: shell.file, args: shell.args, env: { ...environment, ...Object.fromEntries(told) }, cwd: directoryNow(env) },
+    { file: shell.file, args: shell.args, env: { ...environment, ...told }, cwd: directoryNow(env) },
     {
       terminal,
       mark: shell.mark,

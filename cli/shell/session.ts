@@ -16,7 +16,7 @@ const grace = { asked: 500, hungUp: 2_000 } as const;
 /** These end this process as they end its shell. */
 const fatal = ["SIGHUP", "SIGTERM"] as const;
 /** These are the shell's alone; keys send none here, since the terminal is raw. */
-const handedOn = ["SIGINT", "SIGQUIT"] as const;
+const handedOn = ["SIGINT", "SIGQUIT", "SIGUSR2"] as const;
 
 export interface Watcher {
   /** Called at each prompt: `title` is written as it is, `line` on a line of its own; empty for none. */

@@ -1,5 +1,5 @@
 /** A user with a home, start files of the usual kind for each shell, and a terminal to open them in. */
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type Outer, openTerminal } from "../../fixtures/pty/outer.ts";
@@ -68,6 +68,8 @@ export function makeHouse(base: Readonly<Record<string, string>> = {}): House {
     ".config/fish/config.fish",
     `set -gx PATH $HOME/mine $PATH\nfunction hooked_fn --on-event fish_prompt\n  set -g hooked "$hooked$status"\nend\nfunction fish_prompt; echo -n '${prompt}'; end\nfunction fish_greeting; end\nfunction fish_title; end\n`,
   );
+  // Without it, fish's first start in a home reads all manuals in the background.
+  mkdirSync(join(home, ".local/share/fish/generated_completions"), { recursive: true });
   const open = (file: string, args: readonly string[], { env: other, cwd, ...size }: Opening = {}): Outer =>
     openTerminal(file, args, { env: { ...env, ...other }, cwd: cwd ?? home, ...size });
   return {
@@ -105,9 +107,10 @@ export async function ask(outer: Outer, line: string): Promise<string> {
   return found.endsWith("\n") ? found.slice(0, -1) : found;
 }
 
-/** The built package, at another place. */
+/** The built package at another place, with the Node that runs this test. */
 export function movedPackage(dir: string): string {
   const to = join(dir, "moved");
   cpSync(dirname(dirname(built.flywheel)), to, { recursive: true, verbatimSymlinks: true });
+  copyFileSync(process.execPath, join(to, "lib/node"));
   return join(to, "bin/flywheel");
 }
