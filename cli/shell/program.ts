@@ -79,8 +79,8 @@ export function publishedNow(paths: Paths, profile: string, report: StatusReport
   for (const kind of ["bazel", "nix"] as const) {
     const lines = linesOf(attachmentPath(paths, profile, kind));
     const endpoint = lines.find((line) => line.startsWith("endpoint "))?.slice("endpoint ".length);
-    const attached = report[kind].state === "attached" ? (report[kind].endpoint ?? undefined) : undefined;
-    if (endpoint !== attached) return "?";
+    const attached = report[kind].state === "attached" ? report[kind].endpoint : null;
+    if ((endpoint ?? "none") !== (attached ?? "none")) return "?";
     seen += lines.map((line) => ` ${line}`).join("");
   }
   return seen;

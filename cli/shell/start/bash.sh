@@ -25,7 +25,7 @@ _flywheel_entered=$_flywheel_before
 _flywheel_prompt() {
   local status=$?
   _flywheel_follow
-  { printf '\033]7717;prompt;%s\007' "$_flywheel_mark" >/dev/tty; } 2>/dev/null
+  { printf '\033]7717;prompt;%s\007' "$_flywheel_mark" >/dev/tty; } 2>/dev/null || :
   return "$status"
 }
 _flywheel_at_prompt=_flywheel_prompt

@@ -14,8 +14,9 @@ export const followingShells = ["bash", "zsh", "fish"] as const;
 export const prompt = "ready> ";
 
 export interface House extends Disposable {
+  /** The home, unless the environment that it was made with names another. */
   readonly dir: string;
-  /** No daemon is started here: CI is set. */
+  /** No daemon is started here, since CI is set, unless the environment that it was made with says otherwise. */
   readonly env: Readonly<Record<string, string>>;
   write(path: string, content: string | Buffer, mode?: number): string;
   /** `flywheel shell` with those arguments, in a terminal. */
@@ -35,6 +36,7 @@ export interface Opening {
   readonly cwd?: string;
 }
 
+/** @param base for a stage's user: the stage's own environment */
 export function makeHouse(base: Readonly<Record<string, string>> = {}): House {
   const dir = mkdtempSync(join(tmpdir(), "gf-shell-"));
   const env = {

@@ -78,6 +78,26 @@ describe("many bytes", () => {
     expect(memoryOf(session.pty.pid) - before).toBeLessThan(48 * 1_048_576);
   });
 
+  test("what was written right before the end is there, however late it is read", async () => {
+    const last = whole.subarray(0, 150_000);
+    house.write("last", last);
+    await using session = raw();
+    await session.until(prompt);
+    session.pty.stream.write("stty -opost; printf 'be''gin'; read line; cat last; exit 0\r");
+    await session.until("begin");
+    session.pty.stream.pause();
+    session.pty.stream.write("\n");
+    // Nobody holds the terminal inside any more; and then as long as a reader may well take.
+    while ((await execa("pgrep", ["-P", String(session.pty.pid)], { reject: false })).stdout !== "") await pause(20);
+    await pause(600);
+    session.pty.stream.resume();
+    expect(await session.pty.ended).toEqual({ kind: "exited", code: 0 });
+    const written = await session.until("", last.length);
+    const from = written.indexOf("begin") + "begin".length;
+    // What was typed is echoed in between.
+    expect(written.subarray(from).includes(last)).toBe(true);
+  });
+
   test("a paste of 10 MB arrives whole, however slowly it is read", { timeout: 120_000 }, async () => {
     const paste = whole.subarray(0, 10 * 1_048_576);
     await using session = raw();

@@ -28,7 +28,7 @@ _flywheel_first_prompt() {
 # Before each prompt: flywheel is told that one comes, past whatever standard output and error have become.
 _flywheel_prompt() {
   local gf_status=$?
-  { printf '\033]7717;prompt;%s\007' "$_flywheel_mark" >/dev/tty } 2>/dev/null
+  { printf '\033]7717;prompt;%s\007' "$_flywheel_mark" >/dev/tty } 2>/dev/null || :
   return $gf_status
 }
 
