@@ -1,5 +1,6 @@
 /** Builds dist/: the bundles, the sh launcher and the shim. Run by npm's `prepare`, so that `npm ci` leaves it ready to use. */
-import { chmod, cp, mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod, cp, mkdir, readdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type ChunkingContext, type Plugin, rolldown } from "rolldown";
 import { completionFiles, completionShells, completionText } from "./cli/completion/text.ts";
@@ -76,6 +77,26 @@ export { Client, Pool, errors };
   },
 };
 
+/** Of node-pty only what is native: the rest (its streams lose output that nobody has read 200 ms after the end) is ours, cli/shell/pty.ts. */
+async function copyPty(to: string): Promise<void> {
+  const scope = join(root, "node_modules/@lydell");
+  const installed = await readdir(scope).catch((error: NodeJS.ErrnoException) => {
+    // Without npm's optional dependencies there is none: then `flywheel shell` says so, and all else works.
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  for (const name of installed) {
+    const target = /^node-pty-((?:linux|darwin)-\w+)$/.exec(name)?.[1];
+    if (target === undefined) continue;
+    for (const file of ["pty.node", "spawn-helper"]) {
+      const source = join(scope, name, file);
+      if (!existsSync(source)) continue;
+      await cp(source, join(to, target, file));
+      if (file === "spawn-helper") await chmod(join(to, target, file), 0o755);
+    }
+  }
+}
+
 /** What `flywheel status` always loads lies in one file, since each more costs a start 1 ms. */
 const onStatusPath = new Set<string>();
 function follow(id: string, graph: ChunkingContext): void {
@@ -115,6 +136,10 @@ await bundle.write({
 });
 await bundle.close();
 await cp(join(root, "daemon/probe/proto"), join(fresh, "lib/proto"), { recursive: true });
+// What the shells of `flywheel shell` read, and node-pty's native half, each for its platform: found beside the bundles.
+await cp(join(root, "cli/shell/start"), join(fresh, "lib/shell"), { recursive: true });
+await cp(join(root, "nix/shell-hook.sh"), join(fresh, "lib/shell/shell-hook.sh"));
+await copyPty(join(fresh, "lib/pty"));
 await cp(join(root, "cli/start.cjs"), join(fresh, "lib/start.cjs"));
 await writeFile(join(fresh, "lib/package.json"), `${JSON.stringify({ type: "module" })}\n`);
 await cp(join(root, "cli/launcher.sh"), join(fresh, "bin/flywheel"));

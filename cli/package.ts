@@ -18,3 +18,21 @@ export function shimDirectory(name: ShimName = "bazel"): string {
   if (found === undefined) throw new FlywheelError("internal", "the shim was not built", { next: "npm run build" });
   return join(dirname(found), familyDirectory(name));
 }
+
+/**
+ * What the shells of `flywheel shell` read when they start: the directory, with a last slash, and the hook that they share.
+ * @throws FlywheelError `internal` where the package was not built
+ */
+export function shellFiles(): { readonly start: string; readonly hook: string } {
+  const start = find(["./shell/", "./shell/start/"], "bash.sh");
+  const hook = find(["./shell/", "../nix/"], "shell-hook.sh");
+  if (start === undefined || hook === undefined)
+    throw new FlywheelError("internal", "the shell's start files are missing", { next: "npm run build" });
+  return { start, hook: `${hook}shell-hook.sh` };
+}
+
+/** node-pty's native half for this platform: the directory, with a last slash; undefined where there is none for it. */
+export function ptyDirectory(): string | undefined {
+  const target = `${process.platform}-${process.arch}`;
+  return find([`./pty/${target}/`, `../node_modules/@lydell/node-pty-${target}/`], "pty.node");
+}

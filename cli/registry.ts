@@ -15,6 +15,7 @@ export const registry: Readonly<Record<string, Load>> = {
   detach: () => import("./commands/detach.ts"),
   trust: () => import("./commands/trust.ts"),
   exec: () => import("./commands/exec.ts"),
+  shell: () => import("./commands/shell.ts"),
   compat: () => import("./commands/compat.ts"),
   explain: () => import("./commands/explain.ts"),
   service: () => import("./commands/service.ts"),

@@ -38,16 +38,12 @@ export function replaceProcess(file: string, args: readonly string[], env: Envir
   }
   if (process.execve === undefined)
     throw new FlywheelError("internal", "this Node cannot replace its process", { next: "use Node.js 22.19 or newer" });
-  return process.execve(file, [file, ...args], withToolsEnvironment(env));
+  return process.execve(file, [file, ...args], environmentOf(env));
 }
 
-/** What a tool gets: only what is defined, and its own NODE_OPTIONS. */
-export function withToolsEnvironment(env: Environment): Record<string, string> {
-  return Object.fromEntries(Object.entries(givenBack(env)).filter((entry): entry is [string, string] => entry[1] !== undefined));
-}
-
-/** The launcher took NODE_OPTIONS for itself; the tool's programs get it back. */
-function givenBack(env: Environment): Environment {
+/** What a program is given: the launcher took NODE_OPTIONS for itself, and the user's programs get it back. */
+export function environmentOf(env: Environment): Record<string, string> {
   const { GF_SAVED_NODE_OPTIONS: saved, ...rest } = env;
-  return saved === undefined ? rest : { ...rest, NODE_OPTIONS: saved };
+  const all = saved === undefined ? rest : { ...rest, NODE_OPTIONS: saved };
+  return Object.fromEntries(Object.entries(all).filter((entry): entry is [string, string] => entry[1] !== undefined));
 }

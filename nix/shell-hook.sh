@@ -74,7 +74,13 @@ if _flywheel_first; then
     _flywheel_published
     watch_file "$_gf_published/bazel" "$_gf_published/nix"
   fi
-  _flywheel_take enter
+  if [ -n "${_flywheel_entered+set}" ]; then
+    # `flywheel shell` (cli/shell/start) has entered before this shell began, and read this then.
+    _flywheel_seen=$_flywheel_entered
+    unset _flywheel_entered
+  else
+    _flywheel_take enter
+  fi
   if [ -n "${BASH_VERSION-}" ]; then
     # By way of a variable that is not exported: where PROMPT_COMMAND is, a shell without this hook runs nothing.
     _flywheel_at_prompt=_flywheel_follow

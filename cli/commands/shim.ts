@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
 import { printable } from "../../contract/text.ts";
-import { optionalTools, realToolVariable, shimNames } from "../../shim/fast-path/names.ts";
+import { realToolVariable, shimNames } from "../../shim/fast-path/names.ts";
 import { findRealTool } from "../../shim/tool.ts";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -10,6 +10,7 @@ import { confirmed } from "../output/ask.ts";
 import { shimDirectory } from "../package.ts";
 import { pathBlock, type RcShell, rcShells, withBlock, withoutBlock } from "../rc/block.ts";
 import { applyEdit, diff, type Edit, planEdit, rcFile } from "../rc/file.ts";
+import { guardDirectories } from "../shell/path.ts";
 import { oneOf } from "../values.ts";
 
 export default defineCommand({
@@ -87,8 +88,7 @@ function chosenShells({ env }: Context, asked: string | undefined): readonly RcS
 function printPath({ env, output }: Context, real: string | undefined): number {
   if (real === undefined) {
     const directory = shimDirectory();
-    const there = optionalTools.filter((tool) => findRealTool(tool, { ...env }).file !== undefined);
-    const path = [directory, ...there.map((tool) => shimDirectory(tool))].join(":");
+    const path = guardDirectories(env).join(":");
     if (output.format === "json") output.json({ directory, path });
     else output.line(path);
     return Exit.ok;

@@ -16,7 +16,7 @@ import { appendInvocation } from "../../daemon/api/client/spool.ts";
 import { recordVariable } from "../../shim/fast-path/names.ts";
 import { findWorkspace } from "../../shim/scope.ts";
 import type { Context } from "../context.ts";
-import { replaceProcess, shimOf, withToolsEnvironment } from "../tool.ts";
+import { environmentOf, replaceProcess, shimOf } from "../tool.ts";
 import { bazelRecorder } from "./bazel.ts";
 import { runBeside } from "./child.ts";
 import { nixRecorder } from "./nix.ts";
@@ -45,7 +45,7 @@ export async function record(tool: string, args: readonly string[], context: Con
     const ending = await runBeside({
       file: shim,
       args: recorder.args,
-      env: withToolsEnvironment({ ...toolEnv, [recordVariable]: id }),
+      env: environmentOf({ ...toolEnv, [recordVariable]: id }),
       stderr: recorder.stderr,
       onStarted: (child) => {
         pid = child.pid;
