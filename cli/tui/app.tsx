@@ -17,7 +17,7 @@ import { nextSteps } from "./next.ts";
 import { clean, type Moment } from "./scene.ts";
 import { ScreenReader } from "./screen-reader.tsx";
 import { statusLine } from "./status-line.ts";
-import { chosenKey, type Effect, firstUi, paste, press } from "./ui.ts";
+import { chosenKey, type Effect, firstUi, paneOf, paste, press } from "./ui.ts";
 
 /** Milliseconds. */
 const timing = { tick: 1_000, beat: 120, notice: 8_000 } as const;
@@ -45,12 +45,14 @@ export function App({ feed, where, colours, suspend }: AppProps): ReactElement {
   const log = useLog(ui.mode.name === "logs", where);
   const subjects = subjectsOf(news.report, ui.filter);
   const builds = buildsOf(news.report, ui.filter);
-  const shown = shownOf({ subjects, builds });
+  const scene = { news, now };
+  const shown = shownOf({ subjects, builds, scene });
 
   const copy = (): void => {
-    const key = chosenKey(ui, ui.pane, shown);
-    const subject = ui.pane === "candidates" ? subjects.find((each) => each.key === key) : undefined;
-    const build = ui.pane === "builds" ? builds.find((each) => each.key === key) : undefined;
+    const pane = paneOf(ui, shown);
+    const key = chosenKey(ui, pane, shown);
+    const subject = pane === "candidates" ? subjects.find((each) => each.key === key) : undefined;
+    const build = pane === "builds" ? builds.find((each) => each.key === key) : undefined;
     const endpoint =
       subject?.is === "candidate" ? subject.candidate.endpoint : build?.is === "running" ? build.running.endpoint : build?.ended.endpoint;
     const text = endpoint ?? nextSteps(news)[0];
@@ -95,13 +97,13 @@ export function App({ feed, where, colours, suspend }: AppProps): ReactElement {
   usePaste((text) => setUi((before) => paste(before, text)));
 
   const status = statusLine(ui.mode, columns, { doing: busy, beat, notice });
-  const frame: Frame = { scene: { news, now }, ui, size: { columns, rows }, profile: where.profile, subjects, builds, log, status };
+  const frame: Frame = { scene, ui, size: { columns, rows }, profile: where.profile, subjects, builds, log, status };
   if (spoken) return <ScreenReader news={news} asked={askedLines(frame)} />;
   return <Lines lines={frameLines(frame)} colours={colours} />;
 }
 
 /** What a key asked for, as text alone. */
-function askedLines({ ui, subjects, builds, log, size, status }: Frame): readonly Line[] {
+function askedLines({ ui, subjects, builds, scene, log, size, status }: Frame): readonly Line[] {
   const below = status === undefined ? [] : [status];
   switch (ui.mode.name) {
     case "help":
@@ -109,7 +111,8 @@ function askedLines({ ui, subjects, builds, log, size, status }: Frame): readonl
     case "logs":
       return log.slice(-10);
     case "detail": {
-      const key = chosenKey(ui, ui.pane, shownOf({ subjects, builds }));
+      const shown = shownOf({ subjects, builds, scene });
+      const key = chosenKey(ui, paneOf(ui, shown), shown);
       const subject = subjects.find((each) => each.key === key);
       const build = builds.find((each) => each.key === key);
       return subject !== undefined ? subjectDetail(subject, size.columns) : build !== undefined ? buildDetail(build, size.columns) : below;

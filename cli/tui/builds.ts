@@ -86,8 +86,9 @@ function hitWords({ tally }: Invocation): string {
 
 function countWords({ tally }: Invocation): string {
   if (tally.state === "unknown") return clean(tally.why);
-  const { hits, misses } = tally.counts;
-  return `${hits} hit${hits === 1 ? "" : "s"}, ${misses} miss${misses === 1 ? "" : "es"}`;
+  const { hits, misses, other } = tally.counts;
+  const all = hits + misses + other;
+  return all === 0 ? "" : `${hits} hit, ${all - hits} not`;
 }
 
 /** The end of a path, which is what people call it by. */
@@ -96,8 +97,8 @@ function lastPart(path: string): string {
 }
 
 export function buildWidths(columns: number): readonly number[] {
-  const [what, hit, age, when] = [18, 16, 7, columns < 72 ? 0 : 11];
-  const where = columns < 100 ? 10 : 24;
+  const narrow = columns < 100;
+  const [what, where, hit, age, when] = [narrow ? 15 : 24, narrow ? 8 : 24, 16, 6, columns < 72 ? 0 : 11];
   const counts = Math.max(0, columns - 2 - what - where - hit - age - when - 6);
   return [what, where, hit, Math.min(counts, 60), age, when];
 }

@@ -10,7 +10,7 @@ import { nextLines } from "./next.ts";
 import { escapesLine, rateLine, refusalsLine } from "./records.ts";
 import { clean, type Scene } from "./scene.ts";
 import { type Row, tableLines } from "./table.ts";
-import { chosenKey, type Pane, type Shown, type Ui } from "./ui.ts";
+import { chosenKey, type Pane, paneOf, type Shown, type Ui } from "./ui.ts";
 import { band, kindName, verdictOf } from "./verdict.ts";
 
 export interface Size {
@@ -42,8 +42,10 @@ export function frameLines(frame: Frame): Line[] {
   return lines.slice(0, Math.max(1, size.rows - 1)).map((each) => cutLine(each, size.columns));
 }
 
-export function shownOf({ subjects, builds }: Pick<Frame, "subjects" | "builds">): Shown {
-  return { candidates: subjects.map(({ key }) => key), builds: builds.map(({ key }) => key) };
+/** While a cache is attached, what it gives is worth more room than what else there is. */
+export function shownOf({ subjects, builds, scene }: Pick<Frame, "subjects" | "builds" | "scene">): Shown {
+  const first = scene.news.report?.bazel.state === "attached" && builds.length > 0 ? "builds" : "candidates";
+  return { candidates: subjects.map(({ key }) => key), builds: builds.map(({ key }) => key), first };
 }
 
 function cutLine(of: Line, columns: number): Line {
@@ -86,8 +88,9 @@ function title({ scene, profile }: Frame): Line {
   const { link, report } = scene.news;
   const name = [span("flywheel", "strong"), span(profile === "default" ? "" : `  profile ${profile}`)];
   if (link.state === "gone") {
-    const known = report === undefined ? "" : "; what was known last is grey";
-    return [...name, span("  "), span(` ${clean(link.why)} `, "warn"), span(` since ${localTime(link.since.toISOString())}${known}`)];
+    const known = report === undefined ? "" : "; in grey what was known last";
+    const since = localTime(link.since.toISOString()).slice(11);
+    return [...name, span("  "), span(` ${clean(link.why)} `, "warn"), span(` since ${since}${known}`)];
   }
   if (report === undefined) return name;
   const daemon = report.daemon === null ? "" : `  pid ${report.daemon.pid}`;
@@ -130,7 +133,7 @@ function body(frame: Frame, { half, height }: { half: number; height: number }):
   const given = new Map<string, number>();
   const leftOut: string[] = [];
   let left = height - top.length;
-  for (const { name, least: wanted } of sectionsFor(ui.pane)) {
+  for (const { name, least: wanted } of sectionsFor(paneOf(ui, shownOf(frame)))) {
     if (left < wanted) leftOut.push(name);
     else {
       given.set(name, wanted);
@@ -145,7 +148,7 @@ function body(frame: Frame, { half, height }: { half: number; height: number }):
       ...top,
       ...grey([
         ...panes,
-        ...(has("hits") ? [rateLine(report)] : []),
+        ...(has("hits") ? [rateLine(report, size.columns)] : []),
         ...(has("escapes") ? [escapesLine(report)] : []),
         ...(has("refusals") ? [refusalsLine(report)] : []),
         ...(has("tailnet") ? [tailnetLine(report)] : []),
@@ -160,11 +163,12 @@ function share(frame: Frame, given: ReadonlyMap<string, number>, spare: number):
   const wants = { candidates: frame.subjects.length + 1, builds: frame.builds.length + 1 };
   const heights = new Map<Pane, number>();
   let left = spare;
-  for (const { name, pane } of sectionsFor(ui.pane)) {
+  for (const { name, pane } of sectionsFor(paneOf(ui, shownOf(frame)))) {
     if (pane === undefined || !given.has(name)) continue;
-    const more = Math.min(left, Math.max(0, wants[pane] - 3));
-    heights.set(pane, 3 + more);
-    left -= more;
+    // What one does not need of its least, the other has.
+    const height = Math.max(2, Math.min(3 + left, wants[pane]));
+    heights.set(pane, height);
+    left -= height - 3;
   }
   return (["candidates", "builds"] as const).flatMap((pane) => {
     const height = heights.get(pane);
@@ -176,8 +180,9 @@ function paneLines(frame: Frame, pane: Pane, height: number): Line[] {
   const { ui, size, scene } = frame;
   const rows: readonly Row[] = pane === "candidates" ? candidateRows(frame.subjects) : buildRows(frame.builds, scene.now);
   const widths = pane === "candidates" ? candidateWidths(frame.subjects, size.columns) : buildWidths(size.columns);
-  const here = ui.pane === pane;
-  const chosen = here ? chosenKey(ui, pane, shownOf(frame)) : undefined;
+  const shown = shownOf(frame);
+  const here = paneOf(ui, shown) === pane;
+  const chosen = here ? chosenKey(ui, pane, shown) : undefined;
   const name = pane === "candidates" ? "Candidates" : "Builds";
   const filter = ui.filter === "" ? "" : ` with “${clean(ui.filter)}” (Esc: all)`;
   const head = ` ${here ? "▸ " : ""}${name} ${rows.length}${filter} `;
@@ -206,7 +211,11 @@ function overlayText(frame: Frame, height: number): { lines: readonly Line[]; na
     case "logs":
       return { name: "The daemon's log", lines: frame.log, top: frame.log.length - (height - 1) - ui.mode.back };
     case "detail":
-      return { name: ui.pane === "candidates" ? "Candidate" : "Build", lines: detailLines(frame, size.columns), top: ui.mode.top };
+      return {
+        name: paneOf(ui, shownOf(frame)) === "candidates" ? "Candidate" : "Build",
+        lines: detailLines(frame, size.columns),
+        top: ui.mode.top,
+      };
     case "help":
       return { name: "Keys", lines: helpLines(), top: ui.mode.top };
     default:
@@ -215,8 +224,10 @@ function overlayText(frame: Frame, height: number): { lines: readonly Line[]; na
 }
 
 function detailLines(frame: Frame, columns: number): Line[] {
-  const key = chosenKey(frame.ui, frame.ui.pane, shownOf(frame));
-  const subject = frame.ui.pane === "candidates" ? frame.subjects.find((each) => each.key === key) : undefined;
+  const shown = shownOf(frame);
+  const pane = paneOf(frame.ui, shown);
+  const key = chosenKey(frame.ui, pane, shown);
+  const subject = pane === "candidates" ? frame.subjects.find((each) => each.key === key) : undefined;
   if (subject !== undefined) return subjectDetail(subject, columns);
   const build = frame.builds.find((each) => each.key === key);
   return build === undefined ? [line("it is not there any more", "dim")] : buildDetail(build, columns);

@@ -17,9 +17,10 @@ export function nextSteps({ link, report }: News): readonly string[] {
 /** What is to be seen before anything else. */
 export function warnings({ link, report }: News): readonly string[] {
   if (link.state === "gone" || report === undefined) return [];
-  const faults = (report.daemon?.faults ?? []).map(clean);
+  const died = report.running.flatMap(({ tool, command, lost }) => (lost === null ? [] : [`lost mid-build: ${tool} ${command}: ${lost}`]));
   const proof = "local proof: the cache is on this machine; this proves no shared cache";
-  return report.profileState === "local-proof" ? [proof, ...faults] : faults;
+  const local = report.profileState === "local-proof" ? [proof] : [];
+  return [...died, ...local, ...(report.daemon?.faults ?? [])].map(clean);
 }
 
 export function nextLines(news: News): Line[] {

@@ -6,21 +6,20 @@ import { type Line, line, span } from "./line.ts";
 import { percent, shareBar } from "./marks.ts";
 import { clean } from "./scene.ts";
 
-export function rateLine({ hitRates }: StatusReport): Line {
+/** Where it is narrow, the shares alone. */
+export function rateLine({ hitRates }: StatusReport, columns: number): Line {
   if (hitRates === null) return line("hits      unknown without a daemon", "dim");
-  return [span("hits      today "), ...rateWords(hitRates.today), span("   7 days "), ...rateWords(hitRates.week)];
+  return [span("hits      today "), ...rateWords(hitRates.today, columns), span("   7 days "), ...rateWords(hitRates.week, columns)];
 }
 
-function rateWords(rate: HitRate): Line {
+function rateWords(rate: HitRate, columns: number): Line {
   const share = hitShare(rate);
   if (rate.builds === 0) return [span("no builds", "dim")];
   if (share === undefined) return [span(`unknown, ${rate.builds} build${rate.builds === 1 ? "" : "s"}`, "dim")];
   const counted = rate.counted === rate.builds ? `${rate.builds}` : `${rate.counted} of ${rate.builds}`;
-  return [
-    span(`${shareBar(share, 10)} `),
-    span(percent(share), "strong"),
-    span(` of ${rate.hits + rate.misses} in ${counted} build${rate.builds === 1 ? "" : "s"}`, "dim"),
-  ];
+  const bar = [span(`${shareBar(share, 10)} `), span(percent(share), "strong")];
+  if (columns < 110) return bar;
+  return [...bar, span(` of ${rate.hits + rate.misses} in ${counted} build${rate.builds === 1 ? "" : "s"}`, "dim")];
 }
 
 export function escapesLine({ escapes }: StatusReport): Line {

@@ -19,12 +19,13 @@ export type Mode =
 
 export interface Ui {
   readonly mode: Mode;
-  readonly pane: Pane;
+  /** Undefined until somebody chose one: then it is the one that tells more. */
+  readonly pane: Pane | undefined;
   readonly chosen: Readonly<Record<Pane, string | undefined>>;
   readonly filter: string;
 }
 
-export const firstUi: Ui = { mode: { name: "main" }, pane: "candidates", chosen: { candidates: undefined, builds: undefined }, filter: "" };
+export const firstUi: Ui = { mode: { name: "main" }, pane: undefined, chosen: { candidates: undefined, builds: undefined }, filter: "" };
 
 /** What the daemon is asked to do. */
 export type DaemonAct =
@@ -32,8 +33,10 @@ export type DaemonAct =
   | { readonly act: "attach"; readonly kind: Tool; readonly endpoint: string };
 export type Effect = { readonly act: "quit" | "suspend" | "copy" } | DaemonAct;
 
-/** The rows of each pane as they are shown, by key. */
-export type Shown = Readonly<Record<Pane, readonly string[]>>;
+/** The rows of each pane as they are shown, by key; and the pane that keys go to where nobody chose one. */
+export interface Shown extends Readonly<Record<Pane, readonly string[]>> {
+  readonly first: Pane;
+}
 
 export interface Pressed {
   readonly ui: Ui;
@@ -73,6 +76,10 @@ export function paste(ui: Ui, text: string): Ui {
   return { ...ui, mode: { name: "filter", edit: edited }, filter: edited.text };
 }
 
+export function paneOf({ pane }: Ui, { first }: Shown): Pane {
+  return pane ?? first;
+}
+
 /** The key of the chosen row: the first where none was chosen, or it is not there any more. */
 export function chosenKey({ chosen }: Ui, pane: Pane, shown: Shown): string | undefined {
   const key = chosen[pane];
@@ -98,9 +105,12 @@ function pressMain(ui: Ui, key: Press, shown: Shown): Pressed {
     case "page-down":
       return { ui: moved(ui, 10, shown) };
     case "tab":
-      return { ui: { ...ui, pane: ui.pane === "candidates" ? "builds" : "candidates" } };
+      return { ui: { ...ui, pane: paneOf(ui, shown) === "candidates" ? "builds" : "candidates" } };
     case "enter":
-      return { ui: chosenKey(ui, ui.pane, shown) === undefined ? ui : { ...ui, mode: { name: "detail", top: 0 } } };
+      return {
+        ui:
+          chosenKey(ui, paneOf(ui, shown), shown) === undefined ? ui : { ...ui, pane: paneOf(ui, shown), mode: { name: "detail", top: 0 } },
+      };
     case "escape":
       return { ui: { ...ui, filter: "" } };
     case "edit":
@@ -164,10 +174,12 @@ function pressLetter(ui: Ui, letter: string, shown: Shown): Pressed {
 }
 
 function moved(ui: Ui, by: number, shown: Shown): Ui {
-  const keys = shown[ui.pane];
-  const from = keys.indexOf(chosenKey(ui, ui.pane, shown) ?? "");
+  const pane = paneOf(ui, shown);
+  const keys = shown[pane];
+  const from = keys.indexOf(chosenKey(ui, pane, shown) ?? "");
   const to = keys[Math.min(keys.length - 1, Math.max(0, from + by))];
-  return { ...ui, chosen: { ...ui.chosen, [ui.pane]: to } };
+  // Whoever moves in a pane has chosen it.
+  return { ...ui, pane, chosen: { ...ui.chosen, [pane]: to } };
 }
 
 /** How far a key goes in a text that is only read; undefined for one that leaves it. */

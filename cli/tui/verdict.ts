@@ -12,6 +12,9 @@ export interface Verdict {
   readonly tone: Extract<Tone, `band-${string}`>;
 }
 
+const longestWord: Verdict["word"] = "LOCAL PROOF";
+const labelWidth = longestWord.length + 4;
+
 export const kindName: Readonly<Record<Tool, string>> = { bazel: "Bazel", nix: "Nix" };
 
 export function verdictOf(kind: Tool, { link, report }: News): Verdict {
@@ -40,9 +43,9 @@ export function band(kind: Tool, verdict: Verdict, { cells, height }: { cells: n
   const name = kindName[kind];
   const row = (text: string): Line => fitLine([span(text, tone)], cells, tone);
   if (height === 1) return [row(` ${mark} ${name} ${word}`)];
-  const label = ` ${mark} ${name.padEnd(6)} `;
-  if (label.length + lettersWidth(word) < cells) {
-    return letters(word).map((drawn, at) => row(`${at === 1 ? label : " ".repeat(label.length)}${drawn}`));
+  if (cells > labelWidth + lettersWidth(longestWord)) {
+    const label = [` ${name}`, ` ${mark} ${word.toLowerCase()}`, ""];
+    return letters(word).map((drawn, at) => row(`${(label[at] ?? "").padEnd(labelWidth)}${drawn}`));
   }
   return [row(` ${name}`), row(`   ${mark}  ${[...word].join(" ")}`), row("")];
 }
