@@ -2,8 +2,8 @@
 import { useApp, useInput, useIsScreenReaderEnabled, usePaste, useStdout, useWindowSize } from "ink";
 import { type ReactElement, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { doing, type Notice, perform, type Where } from "./actions.ts";
-import { buildsOf } from "./builds.ts";
-import { subjectsOf } from "./candidates.ts";
+import { type Build, buildsOf } from "./builds.ts";
+import { type Subject, subjectsOf } from "./candidates.ts";
 import { copySequence } from "./clipboard.ts";
 import { buildDetail, subjectDetail } from "./detail.ts";
 import type { Feed } from "./feed.ts";
@@ -14,10 +14,10 @@ import type { Line } from "./line.ts";
 import { type Colours, Lines } from "./lines.tsx";
 import { tailLog } from "./log-tail.ts";
 import { nextSteps } from "./next.ts";
-import { clean, type Moment } from "./scene.ts";
+import { clean, type Moment, type Scene } from "./scene.ts";
 import { ScreenReader } from "./screen-reader.tsx";
 import { statusLine } from "./status-line.ts";
-import { chosenKey, type Effect, firstUi, paneOf, paste, press } from "./ui.ts";
+import { chosenKey, type Effect, firstUi, paneOf, paste, press, type Shown, type Ui } from "./ui.ts";
 
 /** Milliseconds. */
 const timing = { tick: 1_000, beat: 120, notice: 8_000 } as const;
@@ -38,33 +38,32 @@ export function App({ feed, where, colours, suspend }: AppProps): ReactElement {
   const news = useSyncExternalStore(feed.subscribe, feed.news);
   // Not by itself where each new frame would be spoken.
   const now = useNow(spoken ? undefined : timing.tick);
+  // The latest, also between two keys of one piece, before anything was drawn.
+  const typed = useRef(firstUi);
   const [ui, setUi] = useState(firstUi);
   const [notice, setNotice] = useNotice();
   const [busy, setBusy] = useState<string>();
   const beat = useBeat(busy !== undefined && !spoken);
   const log = useLog(ui.mode.name === "logs", where);
-  const subjects = subjectsOf(news.report, ui.filter);
-  const builds = buildsOf(news.report, ui.filter);
   const scene = { news, now };
-  const shown = shownOf({ subjects, builds, scene });
+  const seen = look(scene, ui);
 
-  const copy = (): void => {
-    const pane = paneOf(ui, shown);
-    const key = chosenKey(ui, pane, shown);
-    const subject = pane === "candidates" ? subjects.find((each) => each.key === key) : undefined;
-    const build = pane === "builds" ? builds.find((each) => each.key === key) : undefined;
-    const endpoint =
-      subject?.is === "candidate" ? subject.candidate.endpoint : build?.is === "running" ? build.running.endpoint : build?.ended.endpoint;
-    const text = endpoint ?? nextSteps(news)[0];
+  const change = (next: Ui): void => {
+    typed.current = next;
+    setUi(next);
+  };
+
+  const copy = (from: Ui): void => {
+    const text = toCopy(scene, from);
     if (text === undefined) {
       setNotice({ text: "there is nothing to copy", tone: "strong" });
       return;
     }
-    stdout.write(copySequence(clean(text), where.env));
-    setNotice({ text: `copied, if this terminal allows it (OSC 52): ${clean(text)}`, tone: "good" });
+    stdout.write(copySequence(text, where.env));
+    setNotice({ text: `sent to the clipboard (OSC 52): ${text}`, tone: "good" });
   };
 
-  const act = (effect: Effect): void => {
+  const act = (effect: Effect, from: Ui): void => {
     switch (effect.act) {
       case "quit":
         exit();
@@ -73,7 +72,7 @@ export function App({ feed, where, colours, suspend }: AppProps): ReactElement {
         void suspendTerminal(suspend);
         return;
       case "copy":
-        copy();
+        copy(from);
         return;
       default:
         if (busy !== undefined) return;
@@ -86,20 +85,52 @@ export function App({ feed, where, colours, suspend }: AppProps): ReactElement {
   };
 
   useInput((input, key) => {
-    let next = ui;
     for (const each of pressesOf(input, key)) {
-      const pressed = press(next, each, shown);
-      next = pressed.ui;
-      if (pressed.effect !== undefined) act(pressed.effect);
+      const pressed = press(typed.current, each, look(scene, typed.current).shown);
+      change(pressed.ui);
+      if (pressed.effect !== undefined) act(pressed.effect, pressed.ui);
     }
-    setUi(next);
   });
-  usePaste((text) => setUi((before) => paste(before, text)));
+  usePaste((text) => change(paste(typed.current, text)));
 
   const status = statusLine(ui.mode, columns, { doing: busy, beat, notice });
+  const { subjects, builds } = seen;
   const frame: Frame = { scene, ui, size: { columns, rows }, profile: where.profile, subjects, builds, log, status };
   if (spoken) return <ScreenReader news={news} asked={askedLines(frame)} />;
   return <Lines lines={frameLines(frame)} colours={colours} />;
+}
+
+interface Seen extends Pick<Frame, "subjects" | "builds"> {
+  readonly shown: Shown;
+}
+
+/** The rows that the filter leaves. */
+function look(scene: Scene, { filter }: Ui): Seen {
+  const subjects = subjectsOf(scene.news.report, filter);
+  const builds = buildsOf(scene.news.report, filter);
+  return { subjects, builds, shown: shownOf({ subjects, builds, scene }) };
+}
+
+/** The chosen row's endpoint, else what to type next. */
+function toCopy(scene: Scene, ui: Ui): string | undefined {
+  const { subjects, builds, shown } = look(scene, ui);
+  const pane = paneOf(ui, shown);
+  const key = chosenKey(ui, pane, shown);
+  const text =
+    pane === "candidates"
+      ? subjectEndpoint(subjects.find((each) => each.key === key))
+      : buildEndpoint(builds.find((each) => each.key === key));
+  const found = text ?? nextSteps(scene.news)[0];
+  return found === undefined ? undefined : clean(found);
+}
+
+function subjectEndpoint(subject: Subject | undefined): string | undefined {
+  return subject?.is === "candidate" ? subject.candidate.endpoint : undefined;
+}
+
+function buildEndpoint(build: Build | undefined): string | undefined {
+  if (build === undefined) return undefined;
+  return (build.is === "running" ? build.running.endpoint : build.ended.endpoint) ?? undefined;
 }
 
 /** What a key asked for, as text alone. */

@@ -16,7 +16,7 @@ export function subjectDetail(subject: Subject, cells: number): Line[] {
       const { candidate } = subject;
       const broke = candidate.rung === null ? undefined : rungs.indexOf(candidate.rung);
       const ladder = rungs.map((rung, at) => (broke === undefined || at < broke ? `✓ ${rung}` : at === broke ? `✗ ${rung}` : `· ${rung}`));
-      const climbed = candidate.provedAt === null && broke === undefined ? "not climbed yet" : ladder.join("  ");
+      const climbed = candidate.provedAt === null && broke === undefined ? "not climbed yet" : ladder.join(", ");
       return fieldLines(
         [
           ["endpoint", candidate.endpoint],

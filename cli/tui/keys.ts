@@ -24,7 +24,24 @@ export function pressesOf(input: string, key: Key): readonly Press[] {
   if (key.backspace) return [{ is: "edit", how: "backspace" }];
   if (key.delete) return [{ is: "edit", how: "delete" }];
   // Keys that came in one piece (a slow line, tmux send-keys) are still one after the other.
-  return [...input].map((each): Press => (each === "\r" || each === "\n" ? { is: "enter" } : { is: "text", text: each }));
+  return [...input].flatMap(characterPress);
+}
+
+/** What a control character is, that came among others. */
+function characterPress(each: string): readonly Press[] {
+  switch (each) {
+    case "\r":
+    case "\n":
+      return [{ is: "enter" }];
+    case "\t":
+      return [{ is: "tab" }];
+    case "\b":
+    case "\u007f":
+      return [{ is: "edit", how: "backspace" }];
+    default:
+      // Ctrl and a letter is that letter's place in the alphabet.
+      return each < " " ? controlPress(String.fromCharCode(96 + each.charCodeAt(0))) : [{ is: "text", text: each }];
+  }
 }
 
 function controlPress(input: string): readonly Press[] {

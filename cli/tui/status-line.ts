@@ -1,6 +1,6 @@
 /** The line above the keys: a question, what is being done, or what became of it. */
 import type { Notice } from "./actions.ts";
-import { width } from "./cells.ts";
+import { cut, width } from "./cells.ts";
 import type { Edit } from "./editor.ts";
 import { type Line, line, span } from "./line.ts";
 import type { Mode } from "./ui.ts";
@@ -30,15 +30,21 @@ function questionLine(mode: Mode, cells: number): Line | undefined {
       return typed(`attach ${kindName[mode.kind]}: `, mode.edit, `  (Tab: ${other}, Esc: leave)`, cells);
     }
     case "confirm-attach":
-      return [span(`attach ${mode.endpoint} as ${kindName[mode.kind]}'s cache? `, "strong"), span("y/N")];
+      return question(`attach ${kindName[mode.kind]} to ${mode.endpoint}?`, cells);
     case "confirm-detach":
-      return [span("detach? heavy commands are refused until u, and what a attached is forgotten. ", "strong"), span("y/N")];
+      return question("detach? heavy commands are refused until u; what a kept is forgotten", cells);
     case "main":
     case "help":
     case "detail":
     case "logs":
       return undefined;
   }
+}
+
+/** The answers are always there to be seen. */
+function question(text: string, cells: number): Line {
+  const answers = " y/N";
+  return [span(cut(text, cells - answers.length), "strong"), span(answers)];
 }
 
 /** What is typed, with the place of the next character in inverse; the end of it where it is too long. */
