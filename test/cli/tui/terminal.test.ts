@@ -142,7 +142,7 @@ test("Ctrl-Z gives the terminal to the shell, fg takes it again", async () => {
   shell.type("fg\r");
   await shell.until("drawn again", (screen, { onAlternateScreen }) => onAlternateScreen && screen.some((row) => row.startsWith(" Keys")));
   shell.type("qq");
-  await shell.until("back in bash", (_screen, { onAlternateScreen }) => !onAlternateScreen);
+  await shell.until("back in bash", (screen, { onAlternateScreen }) => !onAlternateScreen && screen.findLast((row) => row !== "") === "$");
   shell.type("exit\r");
   expect((await shell.exit()).exitCode).toBe(0);
 });
