@@ -1,6 +1,6 @@
 /** The screen: the daemon's word, the clock and the keys, made into lines. */
-import { useApp, useInput, useIsScreenReaderEnabled, usePaste, useStdout, useWindowSize } from "ink";
-import { type ReactElement, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { type SuspendTerminal, useApp, useInput, useIsScreenReaderEnabled, usePaste, useStdout, useWindowSize } from "ink";
+import { type ReactElement, useEffect, useEffectEvent, useRef, useState, useSyncExternalStore } from "react";
 import { doing, type Notice, perform, type Where } from "./actions.ts";
 import { type Build, buildsOf } from "./builds.ts";
 import { type Subject, subjectsOf } from "./candidates.ts";
@@ -45,6 +45,7 @@ export function App({ feed, where, colours, suspend }: AppProps): ReactElement {
   const [busy, setBusy] = useState<string>();
   const beat = useBeat(busy !== undefined && !spoken);
   const log = useLog(ui.mode.name === "logs", where);
+  const stop = useSuspension(suspendTerminal, suspend);
   const scene = { news, now };
   const seen = look(scene, ui);
 
@@ -69,7 +70,7 @@ export function App({ feed, where, colours, suspend }: AppProps): ReactElement {
         exit();
         return;
       case "suspend":
-        void suspendTerminal(suspend);
+        stop();
         return;
       case "copy":
         copy(from);
@@ -202,4 +203,31 @@ function useLog(open: boolean, { paths }: Where): readonly Line[] {
     return () => end.abort();
   }, [open, paths]);
   return lines;
+}
+
+/** What Ctrl-Z does, and what does the same when another process asks for it by SIGTSTP. */
+function useSuspension(suspendTerminal: SuspendTerminal, suspend: () => Promise<void>): () => void {
+  const suspending = useRef(false);
+  const stop = useEffectEvent((): void => {
+    if (suspending.current) return;
+    suspending.current = true;
+    void suspendTerminal(async () => {
+      // Heard by nobody, the signal does what it does by itself.
+      process.off("SIGTSTP", onSignal.current);
+      await suspend();
+      process.on("SIGTSTP", onSignal.current);
+    }).finally(() => {
+      suspending.current = false;
+    });
+  });
+  const onSignal = useRef(() => {});
+  useEffect(() => {
+    const hear = (): void => stop();
+    onSignal.current = hear;
+    process.on("SIGTSTP", hear);
+    return () => {
+      process.off("SIGTSTP", hear);
+    };
+  }, []);
+  return () => onSignal.current();
 }

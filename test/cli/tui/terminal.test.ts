@@ -98,11 +98,10 @@ for (const [signal, code] of [
 ] as const) {
   test(`the terminal is as it was after ${signal}`, async () => {
     await using daemon = await toldDaemon(attached);
-    // Its own pid, before it becomes flywheel: sh -c would wait for it under another.
+    // The shell that waits for it outlives the signal, which goes to flywheel alone.
     await using shell = topInShell(daemon, `trap : ${signal.slice(3)}; `);
     await shell.untilText("pid 4242");
-    const { stdout } = await execa("pgrep", ["-P", String(shell.pid)]);
-    process.kill(Number(stdout.trim().split("\n")[0]), signal);
+    process.kill(await childOf(shell), signal);
     await expectRestored(shell, code);
   });
 }
@@ -296,3 +295,22 @@ test("status loads nothing of Ink, top does", async () => {
   expect(status.filter(hasInk)).toEqual([]);
   expect(top.filter(hasInk)).toHaveLength(1);
 });
+
+test("stopped by another process, it gives the terminal back too", async () => {
+  await using daemon = await toldDaemon(attached);
+  await using shell = start(["/bin/bash", "--norc", "--noprofile", "-i"], { env: { ...daemon.env, PS1: "$ " }, cwd: daemon.dir });
+  await shell.untilText(/^\$/);
+  shell.type(`${built.flywheel} top\r`);
+  await shell.untilText("pid 4242");
+  process.kill(await childOf(shell), "SIGTSTP");
+  await shell.untilText("Stopped");
+  expect(shell.onAlternateScreen).toBe(false);
+  shell.type("fg\r");
+  await shell.until("drawn again", (screen, { onAlternateScreen }) => onAlternateScreen && screen.some((row) => row.includes("pid 4242")));
+});
+
+/** What the shell runs. */
+async function childOf(shell: TestTerminal): Promise<number> {
+  const { stdout } = await execa("pgrep", ["-P", String(shell.pid)]);
+  return Number(stdout.trim().split("\n")[0]);
+}
