@@ -118,6 +118,8 @@ const bundle = await rolldown({
   cwd: root,
   input: { main: "cli/main.ts", flywheeld: "daemon/main.ts" },
   platform: "node",
+  // Ink asks for it only under DEV=true, and goes on where it is not installed.
+  external: ["react-devtools-core"],
   // CommonJS packages (write-file-atomic) look at these two, which an ES module does not have.
   transform: { define: { "process.env.NODE_ENV": '"production"', __filename: "import.meta.filename", __dirname: "import.meta.dirname" } },
   plugins: [builtins, undiciParts],

@@ -26,7 +26,9 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     const called = name === "help" ? { name: rest[0], rest: ["--help"] } : { name, rest };
     const asksVersion = name === undefined && rest.some((word) => word === "-V" || word === "--version");
-    const commandName = asksVersion ? "version" : (called.name ?? "status");
+    // Whoever sits at a terminal would rather look than read.
+    const overviewName = output.screen && !process.env["CI"] ? "top" : "status";
+    const commandName = asksVersion ? "version" : (called.name ?? overviewName);
     const command = await loadCommand(commandName);
     if (command === undefined) {
       throw new FlywheelError("usage", `there is no command ${printable(commandName, 60)}`, { next: "flywheel --help" });
@@ -52,7 +54,7 @@ async function main(argv: readonly string[]): Promise<number> {
       output,
     };
     const code = await command.run(context, parsed.values, parsed.args);
-    if (name === undefined && !asksVersion && output.interactive)
+    if (name === undefined && commandName === "status" && output.interactive)
       output.notice(output.noticePaint.dim("flywheel --help lists the commands"));
     return code;
   } catch (error) {

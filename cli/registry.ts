@@ -8,6 +8,7 @@ export const registry: Readonly<Record<string, Load>> = {
   up: () => import("./commands/up.ts"),
   down: () => import("./commands/down.ts"),
   status: () => import("./commands/status.ts"),
+  top: () => import("./commands/top.ts"),
   prompt: () => import("./commands/prompt.ts"),
   env: () => import("./commands/env.ts"),
   contract: () => import("./commands/contract.ts"),

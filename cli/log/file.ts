@@ -63,24 +63,26 @@ function readEnd(file: string): { lines: readonly string[]; position: Position }
 }
 
 /**
- * Hands on each further line until the process is interrupted: through a rotation, of which it reads the old file to its
- * end first, and through a file that is emptied or removed.
+ * Hands on each further line until the signal aborts or the process is interrupted: through a rotation, of which it reads
+ * the old file to its end first, and through a file that is emptied or removed.
  * @throws FlywheelError `state-directory-unusable` where the log's directory is not there
  */
-export async function follow(file: string, from: Position | undefined, line: (text: string) => void): Promise<void> {
+export async function follow(file: string, from: Position | undefined, line: (text: string) => void, signal?: AbortSignal): Promise<void> {
   const reader = new Follower(file, from, line);
   let watcher: ReturnType<typeof watch>;
   try {
     // The directory, since a rotation replaces the file.
-    watcher = watch(dirname(file), () => reader.read());
+    watcher = watch(dirname(file), { ...(signal && { signal }) }, () => reader.read());
   } catch (error) {
     throw new FlywheelError("state-directory-unusable", `${dirname(file)} cannot be watched: ${messageOf(error)}`, {
       next: "flywheel up",
       cause: error,
     });
   }
+  const closed = once(watcher, "close");
   reader.read();
-  await once(watcher, "close");
+  await closed;
+  reader.close();
 }
 
 class Follower {
@@ -119,6 +121,11 @@ class Follower {
     }
     this.#begin(next);
     this.#drain();
+  }
+
+  close(): void {
+    if (this.#opened !== undefined) closeSync(this.#opened);
+    this.#opened = undefined;
   }
 
   #begin(opened: number): void {

@@ -60,6 +60,11 @@ export class Output {
     return this.format === "human" && isatty(1) && this.#env["TERM"] !== "dumb";
   }
 
+  /** Whether a program may take the whole terminal, keys and all. */
+  get screen(): boolean {
+    return this.format === "human" && isatty(0) && isatty(1) && this.#env["TERM"] !== "dumb";
+  }
+
   /** How wide the terminal is that standard output goes to, never less than what words need; undefined where it is none. */
   get columns(): number | undefined {
     return isatty(1) ? Math.max(leastColumns, process.stdout.columns || 80) : undefined;
