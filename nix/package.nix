@@ -93,6 +93,8 @@ lib.throwIf (hashes.lock != builtins.hashFile "sha256" ../package-lock.json)
       installCheckPhase = ''
         runHook preInstallCheck
         [ "$($out/bin/flywheel version)" = "flywheel ${version}" ]
+        [ "$(HOME=/nonexistent $out/bin/flywheel-prompt --symbol "")" = unattached ]
+        [ -n "$(ls $out/share/man/man1/flywheel.1* $out/share/zsh/site-functions/_flywheel)" ]
         for each in shim/bazel shim-nix/nix shim-home-manager/home-manager; do
           sh -n $out/lib/gloriousflywheel/$each
         done

@@ -2,7 +2,7 @@
 import { fishQuoted } from "../shell/quote.ts";
 import type { CommandModel, Model, Offer, OptionModel } from "./model.ts";
 
-/** What \`-a\` takes, and whether files are offered as well. */
+/** What `-a` takes, and whether files are offered as well. */
 function offering(offer: Offer): string {
   switch (offer.kind) {
     case "words":

@@ -32,6 +32,11 @@ const colouring = styles
   .flatMap((style) => words.map((word) => `  ${style}:${word}) _gf_shape='${printfFormat(around(style, colourOf[word]))}' ;;`))
   .join("\n");
 
+/** The fast path's parts stand at the margin. */
+function indented(text: string): string {
+  return text.replaceAll(/^(?=.)/gm, "  ");
+}
+
 /** A function that leaves the word of one kind in `_gf_is`, and of an attachment its endpoint and aliases; 1: unknown. */
 function reading(kind: "bazel" | "nix"): string {
   const more =
@@ -49,7 +54,7 @@ function reading(kind: "bazel" | "nix"): string {
   *::) ;;
   unattached:*) ${unsure} ;;
   *:key:true | *:key:false)
-${keyGrammar(unsure)}    ;;
+${indented(indented(keyGrammar(unsure)))}    ;;
   *) ${unsure} ;;
   esac
 `
@@ -62,7 +67,7 @@ ${keyGrammar(unsure)}    ;;
   done
   _gf_file=$_gf_runtime/attachment/$_gf_profile/${kind}
   if [ ! -e "$_gf_file" ] && [ ! -h "$_gf_file" ]; then return 0; fi
-${publishedFile(kind, more, unsure)}  case $_gf_is in ${profileStates.join(" | ")}) ;; *) ${unsure} ;; esac
+${indented(publishedFile(kind, more, unsure))}  case $_gf_is in ${profileStates.join(" | ")}) ;; *) ${unsure} ;; esac
   case $_gf_mode in ${substrateModes.join(" | ")}) ;; *) ${unsure} ;; esac
   case $_gf_slowly:$_gf_may in true:true | true:false | false:true | false:false) ;; *) ${unsure} ;; esac
   case $_gf_is:$_gf_endpoint in
@@ -73,7 +78,7 @@ ${publishedFile(kind, more, unsure)}  case $_gf_is in ${profileStates.join(" | "
     _gf_name=$_gf_host
     ;;
   esac
-${own}${leaseThatRuns({ unsure, over: "_gf_is=unattached; return 0" })}  case $_gf_is in
+${own}${indented(leaseThatRuns({ unsure, over: "_gf_is=unattached; return 0" }))}  case $_gf_is in
 ${profileStates.map((state) => `  ${state}) _gf_is=${wordOfState[state]} ;;`).join("\n")}
   esac
 ${kind === "nix" ? '  if [ -z "$_gf_key" ]; then _gf_is=unattached; fi\n' : ""}}
@@ -81,11 +86,11 @@ ${kind === "nix" ? '  if [ -z "$_gf_key" ]; then _gf_is=unattached; fi\n' : ""}}
 `;
 }
 
-/** The whole text of the script. The launcher reads it in as well, with the word \`prompt\` in front of its arguments. */
+/** The whole text of the script. The launcher reads it in as well, with the word `prompt` in front of its arguments. */
 export function promptText(): string {
   return `#!/bin/sh
 # flywheel prompt, for PS1 and its kind: it reads what is published. Generated; see cli/prompt/.
-${places}${tick}${endpointGrammar}${reading("bazel")}${reading("nix")}# The host of _gf_name's kind: the first that is no address gives its first label.
+${places}${tick}${endpointGrammar}${reading("bazel")}${reading("nix")}# Of the endpoint's host and its aliases' the first that is a name gives its first label; none: an empty word.
 _gf_short() {
   _gf_word=
   while :; do

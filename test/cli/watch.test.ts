@@ -152,6 +152,24 @@ describe("while the daemon hangs", () => {
     expect(rows.join("\n")).not.toContain("asking");
   });
 
+  it.each([
+    { args: ["detach"], words: "asking the daemon" },
+    { args: ["down"], words: "asking the daemon to stop" },
+    { args: ["trust", "tailnet"], words: "asking which tailnet this is" },
+    { args: ["attach", "grpc://127.0.0.1:1"], words: "proving the endpoint" },
+    { args: ["up"], words: "looking for a cache" },
+    // Of another profile nothing is published, so that the daemon has to be asked.
+    { args: ["--profile", "gloriousflywheel", "doctor"], words: "looking around" },
+    { args: ["explain", "--", "bazel", "build", "//x"], words: "asking what is attached", env: { GF_PROFILE: "gloriousflywheel" } },
+    { args: ["env", "--devshell", "enter", "--shell", "bash"], words: "looking for a cache" },
+  ])("so is whoever calls $args", async ({ args, words, env = {} }) => {
+    await using waiting = terminal(built.flywheel, args, { env });
+    const { output } = await waiting.ended;
+    expect(output).toMatch(new RegExp(`\\r${words} … 0\\.[5-9] s`));
+    const rows = await screenOf(output, { cols: 100, rows: 30 });
+    expect(rows.join("\n")).not.toMatch(/ … \d/);
+  });
+
   it.each([{ CI: "true" }, { TERM: "dumb" }])("not with %o", async (env) => {
     await using waiting = terminal(built.flywheel, ["status"], { env });
     expect((await waiting.ended).output).not.toContain("asking");

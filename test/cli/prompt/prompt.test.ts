@@ -323,6 +323,13 @@ describe("in real prompts", () => {
     expect(stdout).toBe("\u001b[32mattached 100%\u001b[39m> ");
   });
 
+  it("fish knows the width of it", async ({ skip }) => {
+    const fish = required(programOnPath("fish"), skip);
+    publish("bazel");
+    const line = 'string length --visible ($argv[1] --color fish --symbol "")';
+    expect((await execa(fish, ["--no-config", "-c", line, built], { env, extendEnv: false })).stdout).toBe(String("attached cache".length));
+  });
+
   it("tmux takes the colour", async ({ skip }) => {
     const tmux = required(programOnPath("tmux"), skip);
     publish("bazel");
