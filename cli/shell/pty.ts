@@ -2,6 +2,7 @@
  * A program in a pseudoterminal of its own, on node-pty's native half alone. Its streams are not used: they are
  * destroyed 200 ms after the program's end, and with them whatever a slow reader has not taken by then.
  */
+import { writeSync } from "node:fs";
 import { createRequire } from "node:module";
 import { ReadStream } from "node:tty";
 import { FlywheelError } from "../../contract/errors.ts";
@@ -42,8 +43,10 @@ export interface Program {
 
 export interface Pty {
   readonly pid: number;
-  /** Both ways, in bytes. It fails with EIO, or ends, once nothing holds the other side any more. */
+  /** What the program writes, in bytes. It fails with EIO, or ends, once nothing holds the other side any more. */
   readonly stream: ReadStream;
+  /** What the program reads. */
+  readonly keys: Keys;
   /** The program itself is gone; what it wrote may not have been read yet. */
   readonly ended: Promise<End>;
   resize(size: Size): void;
@@ -57,7 +60,72 @@ export function startInPty({ file, args, env, cwd }: Program, { columns, rows }:
   const { fd, pid } = binding.fork(file, args, variables, cwd, columns, rows, -1, -1, false, helper, (code, signal) =>
     resolve(signal === 0 ? { kind: "exited", code } : { kind: "killed", signal }),
   );
-  return { pid, stream: new ReadStream(fd), ended, resize: (size) => binding.resize(fd, size.columns, size.rows) };
+  const stream = new ReadStream(fd);
+  return { pid, stream, keys: new Keys(fd, stream), ended, resize: (size) => binding.resize(fd, size.columns, size.rows) };
+}
+
+/** Between two tries to write to a program that does not read: milliseconds, doubling. */
+const patience = { first: 1, longest: 16 } as const;
+
+/**
+ * The way in. Not by the stream: libuv takes this side of a pseudoterminal for one that it must write to without
+ * pause, so that a program which does not read would stop everything, its own output too.
+ */
+export class Keys {
+  readonly #fd: number;
+  readonly #stream: ReadStream;
+  #queue: Buffer[] = [];
+  #waiting = 0;
+  #pause: number = patience.first;
+  #retry: NodeJS.Timeout | undefined;
+  #drained: () => void = () => {};
+
+  /** @param stream whose descriptor it is: closed with it */
+  constructor(fd: number, stream: ReadStream) {
+    this.#fd = fd;
+    this.#stream = stream;
+  }
+
+  /** Bytes that the program has not made room for. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** @param call each time that nothing waits any more */
+  onDrained(call: () => void): void {
+    this.#drained = call;
+  }
+
+  write(bytes: Buffer | string): void {
+    const buffer = Buffer.from(bytes);
+    if (buffer.length === 0 || this.#stream.destroyed) return;
+    this.#queue.push(buffer);
+    this.#waiting += buffer.length;
+    if (this.#retry === undefined) this.#flush();
+  }
+
+  #flush(): void {
+    this.#retry = undefined;
+    try {
+      for (let first = this.#queue[0]; first !== undefined && !this.#stream.destroyed; first = this.#queue[0]) {
+        const written = writeSync(this.#fd, first);
+        this.#pause = patience.first;
+        this.#waiting -= written;
+        if (written === first.length) this.#queue.shift();
+        else this.#queue[0] = first.subarray(written);
+      }
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "EAGAIN") {
+        this.#retry = setTimeout(() => this.#flush(), this.#pause);
+        this.#pause = Math.min(patience.longest, 2 * this.#pause);
+        return;
+      }
+      // The program is gone, and nobody will read it.
+      this.#queue = [];
+      this.#waiting = 0;
+    }
+    this.#drained();
+  }
 }
 
 function load(): { binding: Binding; helper: string } {

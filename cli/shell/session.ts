@@ -81,11 +81,10 @@ export function startSession(program: Program, { terminal, mark, opening, closin
   });
   output.on("drain", () => pty.stream.resume());
   input.on("data", (chunk: Buffer) => {
-    if (pty.stream.destroyed) return;
-    pty.stream.write(chunk);
-    if (pty.stream.writableLength > mostWaiting) input.pause();
+    pty.keys.write(chunk);
+    if (pty.keys.waiting > mostWaiting) input.pause();
   });
-  pty.stream.on("drain", () => input.resume());
+  pty.keys.onDrained(() => input.resume());
 
   const poke = (): void => {
     if (scanner.between) write(watcher.between());

@@ -48,6 +48,16 @@ describe.each(followingShells)("%s and its start files", (shell) => {
     expect(await ask(outer, "command -v bazel")).toBe(`${built.shim}/bazel`);
   });
 
+  test("the shim is first although they set PATH anew", async ({ skip }) => {
+    required(programOnPath(shell), skip);
+    for (const file of [".bashrc", ".zshrc"]) house.write(file, "PS1='ready> '\nPATH=/usr/bin:/bin\n");
+    house.write(".config/fish/config.fish", "function fish_prompt; echo -n 'ready> '; end\nset -gx PATH /usr/bin /bin\n");
+    await using outer = house.flywheel(shell);
+    const dirs = (await ask(outer, path)).split(":");
+    expect([dirs[0], ...dirs.filter((dir) => !dir.startsWith(built.shim))]).toEqual([built.shim, "/usr/bin", "/bin"]);
+    expect(await ask(outer, "command -v flywheel")).toBe(`${built.shim}/flywheel`);
+  });
+
   test("their hook before each prompt is kept, and sees each exit code", async ({ skip }) => {
     required(programOnPath(shell), skip);
     await using plain = house.plain(shell);
