@@ -45,8 +45,10 @@ export class Feed {
         if (mayStart && absence?.kind === "none") {
           mayStart = false;
           if (await this.#start()) continue;
-        } else if (absence !== undefined) this.#gone(absence.words, absence.next);
-        else this.#gone(messageOf(error), error instanceof FlywheelError ? (error.next ?? null) : "flywheel logs");
+        } else if (absence !== undefined) {
+          // That it stopped says more than that there is none.
+          if (absence.kind === "hung" || this.#news.link.state !== "gone") this.#gone(absence.words, absence.next);
+        } else this.#gone(messageOf(error), error instanceof FlywheelError ? (error.next ?? null) : "flywheel logs");
       } finally {
         mayStart &&= this.#news.report === undefined;
         if (this.#news.link.state === "gone") await door.knock(signal);

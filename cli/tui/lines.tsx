@@ -1,7 +1,7 @@
 /** Lines as Ink draws them, and what each tone looks like: on a dark and on a light background, and without colour. */
 import { Box, Text, type TextProps } from "ink";
 import { memo, type ReactElement } from "react";
-import { type Line, lineText, type Tone } from "./line.ts";
+import { type Line, lineText, type Span, type Tone } from "./line.ts";
 
 type Look = Pick<TextProps, "color" | "backgroundColor" | "bold" | "dimColor" | "inverse">;
 
@@ -59,7 +59,7 @@ const Row = memo(
     if (lineText(line) === "") return <Text> </Text>;
     return (
       <Text wrap="truncate-end">
-        {line.map(({ text, tone }, at) => (
+        {joined(line).map(({ text, tone }, at) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: a span is its place in the line
           <Text key={at} {...looks[tone]}>
             {text}
@@ -70,6 +70,17 @@ const Row = memo(
   },
   (before, after) => before.colours === after.colours && sameLine(before.line, after.line),
 );
+
+/** Neighbours that look alike as one: each span costs Ink something in every frame. */
+function joined(line: Line): Line {
+  const spans: Span[] = [];
+  for (const each of line) {
+    const last = spans.at(-1);
+    if (last?.tone === each.tone) spans[spans.length - 1] = { text: last.text + each.text, tone: each.tone };
+    else spans.push(each);
+  }
+  return spans;
+}
 
 function sameLine(a: Line, b: Line): boolean {
   return a.length === b.length && a.every(({ text, tone }, at) => text === b[at]?.text && tone === b[at]?.tone);

@@ -12,10 +12,10 @@ import { Feed } from "./feed.ts";
 const maxFps = 10;
 
 /**
- * @returns the exit code
+ * Ends the process once somebody quits.
  * @throws FlywheelError `internal` where drawing failed, once the terminal is given back
  */
-export async function runTop(where: Where): Promise<number> {
+export async function runTop(where: Where): Promise<never> {
   const end = new AbortController();
   const feed = new Feed(where.paths, where.profile);
   const spoken = where.env["INK_SCREEN_READER"] === "true";
@@ -32,7 +32,7 @@ export async function runTop(where: Where): Promise<number> {
   const leave = (): never => process.exit(Exit.failed);
   process.stdout.on("error", leave);
   process.stdin.on("end", leave).on("error", leave);
-  const feeding = feed.run(where.env, end.signal);
+  void feed.run(where.env, end.signal);
   try {
     await instance.waitUntilExit();
   } catch (error) {
@@ -43,9 +43,9 @@ export async function runTop(where: Where): Promise<number> {
   } finally {
     end.abort();
     process.stdin.off("end", leave).off("error", leave);
-    await feeding;
   }
-  return Exit.ok;
+  // What was still asked of the daemon would keep the process until it is answered, and nobody waits for that any more.
+  process.exit(Exit.ok);
 }
 
 /** Stops this process's whole group, as the terminal would on Ctrl-Z if it were not read raw. */

@@ -182,3 +182,17 @@ for (const [name, typed] of [
     expect(await top.exit()).toEqual({ exitCode: 0, signal: 0 });
   });
 }
+
+test("q ends it at once, whatever the daemon was asked and has not answered", async () => {
+  await using daemon = await toldDaemon(attached);
+  daemon.verifying = () => Promise.withResolvers<StatusReport>().promise;
+  await using top = daemon.top();
+  await top.untilText("pid 4242");
+  top.type("r");
+  await top.untilText("proving the attachment");
+  const asked = performance.now();
+  top.type("q");
+  await top.exit();
+  // The answer is waited for for 8 s.
+  expect(performance.now() - asked).toBeLessThan(5_000);
+});
