@@ -2,8 +2,9 @@
 import { closeSync, constants, fchmodSync, fstatSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { messageOf } from "../../contract/errors.ts";
 import { journalPath, type Paths } from "../../contract/paths.ts";
-import { isErrno } from "../api/client/directory.ts";
+import { isErrno, reasonOf } from "../api/client/directory.ts";
 import { ForeignDatabaseError, type Migration, migrate, migrations } from "./schema.ts";
 
 /** Result codes of sqlite3.h. */
@@ -68,6 +69,11 @@ export function isDamage(error: unknown): boolean {
   const primary = error.errcode & 0xff;
   if (primary === sqlite.error) return /^no such (?:table|column)/.test(error.message);
   return primary === sqlite.corrupt || primary === sqlite.notADatabase;
+}
+
+/** `EACCES` of the file system, the words of SQLite and of our own. */
+export function faultOf(error: unknown): string {
+  return isErrno(error) && "errcode" in error ? messageOf(error) : reasonOf(error);
 }
 
 /**

@@ -10,7 +10,7 @@ import { journalPath, type Paths, rotatedSpoolPath, spoolPath } from "../../cont
 import { entriesReport, hitRateFrom, invocationsOf, takenFiles } from "../api/client/journal/rows.ts";
 import { isEntry, readSpool } from "../api/client/spool.ts";
 import { readSpoolFrom, type SpoolFile, withSpool } from "../api/client/spool-files.ts";
-import { isDamage, openJournal, setAside } from "./database.ts";
+import { faultOf, isDamage, openJournal, setAside } from "./database.ts";
 import { LaterVersionError } from "./schema.ts";
 import { type Bounds, prune, writeEntry, writeInvocation, writeTaken } from "./write.ts";
 
@@ -432,7 +432,7 @@ export class Journal {
       this.takeSpool();
     }, wait).unref();
     const next = later ? "upgrade flywheel" : "what is recorded meanwhile waits in memory";
-    this.#tell(`the journal ${journalPath(this.#options.paths)} cannot be written (${messageOf(error)}); ${next}`);
+    this.#tell(`the journal ${journalPath(this.#options.paths)} cannot be written (${faultOf(error)}); ${next}`);
     return false;
   }
 

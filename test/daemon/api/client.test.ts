@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { SpoolEntry } from "../../../contract/journal.ts";
+import { parseSpoolLine, type SpoolEntry } from "../../../contract/journal.ts";
 import { attachmentPath, type Paths, spoolPath } from "../../../contract/paths.ts";
 import { type Published, serializePublished } from "../../../contract/published.ts";
 import { noTrust } from "../../../contract/trust.ts";
@@ -23,8 +23,9 @@ import { readClock } from "../../../daemon/api/client/clock.ts";
 import { ensureRuntimeDirectory, inspectRuntimeDirectory } from "../../../daemon/api/client/directory.ts";
 import { readPublished } from "../../../daemon/api/client/published.ts";
 import { loadConfig, loadProfile } from "../../../daemon/api/client/settings.ts";
-import { appendSpool, readSpool } from "../../../daemon/api/client/spool.ts";
+import { appendInvocation, appendSpool, readSpool } from "../../../daemon/api/client/spool.ts";
 import { changeTrust, readTrust } from "../../../daemon/api/client/trust.ts";
+import { invocation } from "../../fixtures/journal/records.ts";
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, "../../..");
@@ -203,6 +204,21 @@ test("an entry that is too long is cut, and stays one line", () => {
   const text = readFileSync(spoolPath(paths), "utf8");
   expect(text.length).toBeLessThanOrEqual(4096);
   expect(readSpool(paths, { limit: 1 }).entries[0]?.reason.startsWith("\u0001\n")).toBe(true);
+});
+
+test("what ran is appended beside it, and is none of the entries; a file begins with a line that no other has", () => {
+  const long = "\ud800".repeat(5_000);
+  const lost = { at: null, reason: long };
+  appendInvocation(paths, invocation("a", { workspace: long, tally: { state: "unknown", why: long }, lost }));
+  appendSpool(paths, entry);
+  expect(readSpool(paths, { limit: 10 })).toEqual({ entries: [entry], malformed: 0 });
+  const lines = readFileSync(spoolPath(paths), "utf8").trimEnd().split("\n");
+  expect(lines.map((line) => parseSpoolLine(line)?.kind)).toEqual(["spool", "invocation", "escape"]);
+  for (const line of lines) expect(line.length).toBeLessThan(8192);
+  expect(() => appendInvocation(paths, invocation("b", { startedAt: "never" }))).toThrow(expect.objectContaining({ code: "internal" }));
+  truncateSync(spoolPath(paths));
+  appendSpool(paths, entry);
+  expect(readFileSync(spoolPath(paths), "utf8").split("\n")[0]).not.toBe(lines[0]);
 });
 
 test("guards that append at once mix no lines", async () => {
