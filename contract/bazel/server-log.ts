@@ -50,6 +50,7 @@ export function readServerLog(text: string): ServerLog {
     const match = /^(\d\d)(\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.(\d{3}):[A-Z]+ (\d{1,9}) \[(\S{1,300})\] (.*)$/.exec(line);
     if (match === null) {
       if (open !== undefined && open.request.length < longestRequest) open.request += `\n${line}`;
+      if (open !== undefined && isWhole(open.request)) open = undefined;
       continue;
     }
     open = undefined;
@@ -62,6 +63,7 @@ export function readServerLog(text: string): ServerLog {
       open = { thread, arrived: at, request: message, finished: undefined, exit: undefined };
       all.push(open);
       running.set(thread, open);
+      if (isWhole(message)) open = undefined;
     } else if (place.endsWith(".BlazeCommandDispatcher.exec")) {
       const exit = /^Exit status was (?:DetailedExitCode\{exitCode=)?([A-Z_]{1,64})\b/.exec(message)?.[1];
       const one = running.get(thread);
@@ -73,6 +75,11 @@ export function readServerLog(text: string): ServerLog {
     }
   }
   return { executions: all.map(executionOf), first, last };
+}
+
+/** The directory and the arguments come last. */
+function isWhole(request: string): boolean {
+  return request.endsWith("]") && request.includes(", --client_cwd=");
 }
 
 function executionOf({ thread, arrived, finished, exit, request }: Open): Execution {

@@ -111,22 +111,26 @@ function choose(caller: Caller, executions: readonly Found[], claimed: ReadonlyS
  * @param until as long as its end is not told, when it was over at the latest
  */
 function logOf<Log extends Birth>(own: Found, others: readonly Found[], logs: readonly Log[], until: number): Log | "mixed" | undefined {
-  const within = (one: Found, { born }: Log): boolean =>
-    born >= one.arrived - slack.tick && born <= (one.finished ?? (one === own ? until : Number.POSITIVE_INFINITY));
-  const rivals = (log: Log): readonly Found[] => others.filter((other) => within(other, log));
-  const possible = logs.filter((log) => within(own, log));
-  const sole = possible.filter((log) => rivals(log).length === 0);
-  const [first] = sole;
-  if (first !== undefined) {
-    // Its end is not told yet: what was born behind its own log is the next one's.
-    if (own.finished === undefined) return possible[0] === first ? first : "mixed";
-    return sole.length === 1 ? first : "mixed";
+  const waiting = ({ born }: Log): readonly Found[] =>
+    others.filter(({ arrived, finished }) => born >= arrived - slack.tick && (finished === undefined || born <= finished));
+  if (own.finished === undefined) {
+    // What was born behind its own log is the next one's.
+    const first = logs.find(({ born }) => born >= own.arrived - slack.tick && born <= until);
+    return first === undefined || waiting(first).length === 0 ? first : "mixed";
   }
-  const [shared, ...more] = possible;
-  if (shared === undefined) return undefined;
-  // Asked for at once: it is this one's if each of the others has another that is his alone.
-  const all = [own, ...others];
-  const elsewhere = (rival: Found): boolean =>
-    logs.some((log) => log !== shared && within(rival, log) && all.every((one) => one === rival || !within(one, log)));
-  return more.length === 0 && rivals(shared).every(elsewhere) ? shared : "mixed";
+  const [first, ...more] = inTurnOf(own, others, logs);
+  if (first === undefined) return undefined;
+  // Whoever waited meanwhile had his turn later, as his own log shows; else it may have been the other way round, and ours given up.
+  const later = (other: Found): boolean => other.finished !== undefined && inTurnOf(other, [own, ...others], logs).length > 0;
+  return more.length === 0 && waiting(first).every(later) ? first : "mixed";
+}
+
+/** The logs that were born between the end of the one before and its own. */
+function inTurnOf<Log extends Birth>(own: Found, all: readonly Found[], logs: readonly Log[]): readonly Log[] {
+  const { finished = Number.POSITIVE_INFINITY } = own;
+  const before = all
+    .filter((one) => one.server === own.server && one.finished !== undefined && one.finished < finished)
+    .map((one) => one.finished ?? 0);
+  const from = Math.max(own.arrived - slack.tick, ...before);
+  return logs.filter(({ born }) => born >= from && born <= finished);
 }

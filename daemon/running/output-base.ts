@@ -9,7 +9,7 @@ import { readBounded, withoutWaiting } from "../api/client/bounded.ts";
 
 const most = {
   /** Logs that are held at once. */
-  held: 8,
+  held: 32,
   /** Of a command.log, from its end: bytes. Its summary stands there. */
   commandLog: 1_048_576,
   /** Of a java.log, from its end: bytes. */

@@ -24,6 +24,9 @@ const timing = {
   /** How long what Bazel has to say may take to be written after the command is gone. */
   patience: 2_000,
   again: 100,
+  /** How long the next commands may take to make clear what two left that came at once; and how often that is looked at. */
+  longPatience: 30_000,
+  seldom: 1_000,
   /** Until the shell has become the tool, at the latest: afterwards its words stay. */
   becoming: 2_000,
   /** How long a log has to be silent before it is believed to be whole. */
@@ -184,7 +187,7 @@ export class Recorder {
 
   /** A command began to print: whatever ran before it here is over, though its client may live on. */
   #settleAll(base: OutputBase): void {
-    for (const trace of this.#traces.values()) if (trace.state === "runs" && trace.bases.has(base)) this.#settle(trace);
+    for (const trace of this.#traces.values()) if (trace.bases.has(base)) this.#settle(trace);
   }
 
   /** @returns why not, where it cannot be told yet */
@@ -229,17 +232,18 @@ export class Recorder {
   }
 
   async #evidence(trace: Trace): Promise<Evidence | undefined> {
-    const until = performance.now() + timing.patience;
+    const begun = performance.now();
     for (;;) {
       if (this.#closed) return undefined;
-      if (trace.evidence !== undefined) return trace.evidence;
       if (trace.bases.size === 0) this.#search(trace);
       for (const base of trace.bases) base.look();
-      const why = this.#settle(trace);
+      const why = this.#settle(trace) ?? unsure.unknown;
       if (trace.evidence !== undefined) return trace.evidence;
+      const waited = performance.now() - begun;
+      const patience = why === unsure.mixed || why === unsure.twins ? timing.longPatience : timing.patience;
       // Where nothing is to be found, nothing is to be waited for.
-      if (performance.now() > until || trace.bases.size === 0) return { state: "none", why: why ?? unsure.unknown };
-      await delay(timing.again, undefined, { ref: false });
+      if (waited > patience || trace.bases.size === 0) return { state: "none", why };
+      await delay(waited > timing.patience ? timing.seldom : timing.again, undefined, { ref: false });
     }
   }
 

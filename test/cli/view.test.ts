@@ -5,6 +5,7 @@ import { paint } from "../../cli/output/paint.ts";
 import { fitted } from "../../cli/output/wrap.ts";
 import { viewStatus } from "../../cli/status/view.ts";
 import type { CandidateReport, StatusReport } from "../../contract/api.ts";
+import type { Invocation } from "../../contract/invocation.ts";
 
 const since = new Date(2026, 10, 20, 22, 13, 5).toISOString();
 
@@ -77,6 +78,12 @@ const report: StatusReport = {
   hitRates: null,
 };
 
+const build: Invocation = {
+  ...{ id: "b:1:2", tool: "bazel", command: "build", workspace: "/w", profile: "default", endpoint: attachment.endpoint },
+  ...{ startedAt: since, endedAt: new Date(Date.now() - 5_000).toISOString(), wallMs: 3_000, exitCode: 0, outcome: "succeeded" },
+  ...{ tally: { state: "unknown", why: "no summary" }, lost: null, recordedBy: "daemon" },
+};
+
 const view = (more: Partial<StatusReport> = {}): string => viewStatus({ ...report, ...more }, paint({}, false));
 
 test("the attached one with its path and since when", () => {
@@ -107,6 +114,33 @@ test("what runs is shown, two of it by name, and nothing that a terminal would a
   expect(view({ running: [command] })).toContain("  running  bazel test in /w\n");
   expect(view({ running: Array.from({ length: 5 }, () => command) })).toContain(", and 3 more: flywheel status --json");
   expect(view()).not.toContain("running  ");
+});
+
+test("a command whose cache died under it says so, while it runs and afterwards", () => {
+  const command = { pid: 7, tool: "bazel", command: "test", directory: "/w", startedAt: since, endpoint: null, lost: "connect: refused" };
+  expect(view({ running: [command] })).toContain("  running  bazel test in /w\n           bazel test: lost mid-build: connect: refused\n");
+  const lost = { at: since, reason: "connect: refused" };
+  expect(view({ recent: [{ ...build, lost }] })).toContain("\n           lost mid-build: connect: refused\n");
+});
+
+test("the last build says how it went, what the cache gave it, and when", () => {
+  const line = (tally: Invocation["tally"], more: Partial<Invocation> = {}): string | undefined =>
+    view({ recent: [{ ...build, ...more, tally }, build] })
+      .split("\n")
+      .find((one) => one.startsWith("  builds "));
+  const counts = { hits: 199, other: 0, misses: 1, local: 1, internal: 5 };
+  const counted = { state: "counted", counts, source: "command.log", doubt: null } as const;
+  expect(line(counted)).toBe("  builds   bazel build: succeeded, 199 of 200 hits (99 %), 5 s ago");
+  expect(line({ ...counted, counts: { ...counts, hits: 0, misses: 0 } })).toBe(
+    "  builds   bazel build: succeeded, nothing to build, 5 s ago",
+  );
+  expect(line({ ...counted, doubt: "a disk cache answered too" })).toContain("(99 %) (doubtful: a disk cache answered too), ");
+  expect(line({ state: "unknown", why: "no summary" }, { outcome: "unknown", endedAt: null })).toMatch(
+    /^ {2}builds {3}bazel build: hits unknown \(no summary\), began \d{4}-/,
+  );
+  const today = { builds: 3, counted: 2, hits: 3, misses: 1 };
+  expect(view({ recent: [build], hitRates: { today, week: today } })).toContain("; today 75 % hits\n");
+  expect(view()).not.toContain("  builds ");
 });
 
 test("where nothing is attached the others say why too, but not the one that has said it, nor while detached", () => {
