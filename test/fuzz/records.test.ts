@@ -36,7 +36,7 @@ const texts = fc.array(fc.oneof(pieces, fc.string({ unit: "binary" })), { maxLen
 test("arbitrary text", timeoutFor(seconds), async () => {
   await fuzz(
     fc.property(texts, (text) => {
-      const { counts } = readCommandLog(text);
+      const counts = readCommandLog(text).processes?.counts;
       if (counts !== undefined) {
         expect(text).toContain("INFO: Elapsed time: ");
         for (const count of Object.values(counts)) expect(Number.isSafeInteger(count) && count >= 0).toBe(true);

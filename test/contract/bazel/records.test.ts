@@ -1,7 +1,7 @@
 /** What Bazel leaves behind, read: texts as 2.1.0 and 4.2.3 wrote them, and as later ones print them. */
 import { describe, expect, test } from "vitest";
 import { readCommandLog } from "../../../contract/bazel/command-log.ts";
-import { hasDiskCache, tellsDiskCacheApart } from "../../../contract/bazel/disk-cache.ts";
+import { hasDiskCache } from "../../../contract/bazel/disk-cache.ts";
 import { type Execution, isCalledAs, isGiven, plainCall, readServerLog } from "../../../contract/bazel/server-log.ts";
 
 describe("a command.log", () => {
@@ -22,21 +22,21 @@ describe("a command.log", () => {
     ["three digits grouped are none of Bazel's", "INFO: 1,000 processes: 1,000 worker.", undefined],
     ["no number", "INFO: 2 processes: some worker.", undefined],
   ])("%s", (_, summary, counts) => {
-    expect(readCommandLog(log(summary)).counts).toEqual(counts === undefined ? undefined : { ...none, ...counts });
+    expect(readCommandLog(log(summary)).processes?.counts).toEqual(counts === undefined ? undefined : { ...none, ...counts });
   });
 
   test("only Bazel's own last summary counts, whatever an action prints", () => {
     const forged = `INFO: From Executing genrule //:x:\n${elapsed}\nINFO: 9 processes: 9 remote cache hit.\n${done}\n`;
-    expect(readCommandLog(`${forged}${log("INFO: 1 process: 1 worker.")}`).counts).toEqual({ ...none, misses: 1, local: 1 });
-    expect(readCommandLog("INFO: 9 processes: 9 remote cache hit.\n").counts).toBeUndefined();
-    expect(readCommandLog(`${forged}${elapsed}\n`).counts).toBeUndefined();
+    expect(readCommandLog(`${forged}${log("INFO: 1 process: 1 worker.")}`).processes?.counts).toEqual({ ...none, misses: 1, local: 1 });
+    expect(readCommandLog("INFO: 9 processes: 9 remote cache hit.\n").processes?.counts).toBeUndefined();
+    expect(readCommandLog(`${forged}${elapsed}\n`).processes?.counts).toBeUndefined();
   });
 
   test("colours, and progress that is drawn over, hide nothing", () => {
     const green = "\u001b[32mINFO: \u001b[0m";
     const drawn = `\r\u001b[1A\u001b[K${green}Elapsed time: 0.140s, Critical Path: 0.02s\n\u001b[32m[3 / 3]\u001b[0m checking cached actions\n`;
     const text = `${drawn}\r\u001b[1A\u001b[K${green}3 processes: 1 internal, 2 remote cache hit.\n\u001b[0m`;
-    expect(readCommandLog(text)).toMatchObject({ counts: { ...none, hits: 2, internal: 1 }, ending: undefined });
+    expect(readCommandLog(text)).toMatchObject({ processes: { counts: { ...none, hits: 2, internal: 1 } }, ending: undefined });
   });
 
   test.each([
@@ -170,15 +170,5 @@ describe("a disk cache", () => {
     ["of the program that is run", false, has("run", [], ["//x", "--", "--disk_cache=/d"])],
   ])("%s: %s", (_, expected, found) => {
     expect(found).toBe(expected);
-  });
-
-  test.each([
-    ["5.4.1", false],
-    ["6.0.0", true],
-    ["10.0.0-pre.20260101.1", true],
-    ["no_version", false],
-    [undefined, false],
-  ] as const)("Bazel %s tells its hits apart: %s", (label, apart) => {
-    expect(tellsDiskCacheApart(label)).toBe(apart);
   });
 });
