@@ -14,8 +14,9 @@ export default async function setup(): Promise<void> {
   if (isStale()) execFileSync(process.execPath, ["build.ts"], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
   if (!peersRequired()) return;
   const shells = ["bash", "dash", "busybox", "zsh", "fish"].map(programOnPath);
+  const screens = ["tmux", "vim", "less", "htop", "man", "groff", "mandoc"].map(programOnPath);
   const programs = ["openssl", "strace", "systemd-socket-activate", "unshare", "faketime", "script", "nix", "direnv"].map(programOnPath);
-  const peers: readonly Peer[] = [...realBazels(), nginx(), await bazelRemote(), ...programs, ...shells];
+  const peers: readonly Peer[] = [...realBazels(), nginx(), await bazelRemote(), ...programs, ...screens, ...shells];
   const missing = [...peers, await tailnetPeers()].flatMap((peer) => (peer.available ? [] : [peer.reason]));
   if (missing.length > 0) throw new Error(`GF_TEST_REQUIRE_PEERS=1, but ${missing.join("; ")}`);
 }
