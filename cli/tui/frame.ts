@@ -2,6 +2,7 @@
 import { localTime } from "../../contract/words.ts";
 import { type Build, buildRows, buildWidths } from "./builds.ts";
 import { candidateRows, candidateWidths, type Subject } from "./candidates.ts";
+import { width } from "./cells.ts";
 import { buildDetail, subjectDetail } from "./detail.ts";
 import { facts, tailnetLine } from "./facts.ts";
 import { footer, helpLines } from "./help.ts";
@@ -192,7 +193,7 @@ function paneLines(frame: Frame, pane: Pane, height: number): Line[] {
   const none = pane === "candidates" ? "  none: nothing named an endpoint" : "  none yet";
   const lines = rows.length === 0 ? [line(ui.filter === "" ? none : "  none that the filter leaves", "dim")] : [];
   return [
-    [span("──", "dim"), span(head, here ? "strong" : "dim"), span("─".repeat(Math.max(0, size.columns - head.length - 2)), "dim")],
+    [span("──", "dim"), span(head, here ? "strong" : "dim"), span("─".repeat(Math.max(0, size.columns - width(head) - 2)), "dim")],
     ...lines,
     ...tableLines(rows, { widths, height: height - 1, chosen }),
     ...Array.from({ length: Math.max(0, height - 1 - Math.max(lines.length, rows.length)) }, () => blank),
