@@ -2,6 +2,7 @@
 import type { CandidateReport, RejectionReport, StatusReport } from "../../contract/api.ts";
 import { rungs } from "../../contract/candidate.ts";
 import { latency } from "../../contract/words.ts";
+import { width } from "./cells.ts";
 import { matches } from "./filter.ts";
 import { clean } from "./scene.ts";
 import type { Cell, Row } from "./table.ts";
@@ -80,7 +81,9 @@ function cellsOf(subject: Subject): readonly Cell[] {
 }
 
 export function candidateWidths(subjects: readonly Subject[], columns: number): readonly number[] {
-  const names = subjects.map((subject) => (subject.is === "candidate" ? subject.candidate.endpoint : subject.rejection.subject).length);
+  const names = subjects.map((subject) =>
+    width(clean(subject.is === "candidate" ? subject.candidate.endpoint : subject.rejection.subject)),
+  );
   const kind = 5;
   const standingWidth = 18;
   const latencyWidth = columns < 100 ? 0 : 7;

@@ -2,6 +2,7 @@
 import { localTime } from "../../contract/words.ts";
 import { type Build, buildRows, buildWidths } from "./builds.ts";
 import { candidateRows, candidateWidths, type Subject } from "./candidates.ts";
+import { width } from "./cells.ts";
 import { buildDetail, subjectDetail } from "./detail.ts";
 import { facts, tailnetLine } from "./facts.ts";
 import { footer, helpLines } from "./help.ts";
@@ -107,13 +108,19 @@ interface Section {
   readonly least: number;
 }
 
+/** With its headline. */
+function wantedHeight({ subjects, builds }: Frame, pane: Pane): number {
+  return 1 + Math.max(1, pane === "candidates" ? subjects.length : builds.length);
+}
+
 /** In the order in which they are given room; the pane that keys go to is the first. */
-function sectionsFor(pane: Pane): readonly Section[] {
+function sectionsOf(frame: Frame): readonly Section[] {
+  const pane = paneOf(frame.ui, shownOf(frame));
   const other = pane === "candidates" ? "builds" : "candidates";
   return [
-    { name: pane, pane, least: 3 },
+    { name: pane, pane, least: Math.min(3, wantedHeight(frame, pane)) },
     { name: "tailnet", least: 1 },
-    { name: `${other} (Tab)`, pane: other, least: 3 },
+    { name: `${other} (Tab)`, pane: other, least: Math.min(3, wantedHeight(frame, other)) },
     { name: "hits", least: 1 },
     { name: "escapes", least: 1 },
     { name: "refusals", least: 1 },
@@ -121,7 +128,7 @@ function sectionsFor(pane: Pane): readonly Section[] {
 }
 
 function body(frame: Frame, { half, height }: { half: number; height: number }): { lines: Line[]; leftOut: readonly string[] } {
-  const { scene, ui, size } = frame;
+  const { scene, size } = frame;
   const { report, link } = scene.news;
   const grey = (lines: Line[]): Line[] => (link.state === "gone" ? lines.map(greyed) : lines);
   const room = { cells: half, height: size.rows >= 24 ? 5 : 4 };
@@ -130,18 +137,18 @@ function body(frame: Frame, { half, height }: { half: number; height: number }):
     ...nextLines(scene.news).slice(0, size.rows >= 30 ? 6 : size.rows >= 20 ? 2 : 1),
   ];
   if (report === undefined) return { lines: top, leftOut: [] };
-  const given = new Map<string, number>();
+  const shown = new Set<string>();
   const leftOut: string[] = [];
   let left = height - top.length;
-  for (const { name, least: wanted } of sectionsFor(paneOf(ui, shownOf(frame)))) {
+  for (const { name, least: wanted } of sectionsOf(frame)) {
     if (left < wanted) leftOut.push(name);
     else {
-      given.set(name, wanted);
+      shown.add(name);
       left -= wanted;
     }
   }
-  const has = (name: string): boolean => given.has(name);
-  const panes = share(frame, given, left);
+  const has = (name: string): boolean => shown.has(name);
+  const panes = share(frame, shown, left);
   return {
     leftOut,
     lines: [
@@ -158,17 +165,14 @@ function body(frame: Frame, { half, height }: { half: number; height: number }):
 }
 
 /** Both panes, with the rows that nothing else needs given to whichever has more to show. */
-function share(frame: Frame, given: ReadonlyMap<string, number>, spare: number): Line[] {
-  const { ui } = frame;
-  const wants = { candidates: frame.subjects.length + 1, builds: frame.builds.length + 1 };
+function share(frame: Frame, shown: ReadonlySet<string>, spare: number): Line[] {
   const heights = new Map<Pane, number>();
   let left = spare;
-  for (const { name, pane } of sectionsFor(paneOf(ui, shownOf(frame)))) {
-    if (pane === undefined || !given.has(name)) continue;
-    // What one does not need of its least, the other has.
-    const height = Math.max(2, Math.min(3 + left, wants[pane]));
+  for (const { name, pane, least: given } of sectionsOf(frame)) {
+    if (pane === undefined || !shown.has(name)) continue;
+    const height = Math.min(given + left, wantedHeight(frame, pane));
     heights.set(pane, height);
-    left -= height - 3;
+    left -= height - given;
   }
   return (["candidates", "builds"] as const).flatMap((pane) => {
     const height = heights.get(pane);
@@ -189,7 +193,7 @@ function paneLines(frame: Frame, pane: Pane, height: number): Line[] {
   const none = pane === "candidates" ? "  none: nothing named an endpoint" : "  none yet";
   const lines = rows.length === 0 ? [line(ui.filter === "" ? none : "  none that the filter leaves", "dim")] : [];
   return [
-    [span("──", "dim"), span(head, here ? "strong" : "dim"), span("─".repeat(Math.max(0, size.columns - head.length - 2)), "dim")],
+    [span("──", "dim"), span(head, here ? "strong" : "dim"), span("─".repeat(Math.max(0, size.columns - width(head) - 2)), "dim")],
     ...lines,
     ...tableLines(rows, { widths, height: height - 1, chosen }),
     ...Array.from({ length: Math.max(0, height - 1 - Math.max(lines.length, rows.length)) }, () => blank),
