@@ -64,8 +64,11 @@ export function startInPty({ file, args, env, cwd }: Program, { columns, rows }:
   return { pid, stream, keys: new Keys(fd, stream), ended, resize: (size) => binding.resize(fd, size.columns, size.rows) };
 }
 
-/** Between two tries to write to a program that does not read: milliseconds, doubling. */
-const patience = { first: 1, longest: 16 } as const;
+/**
+ * A program that does not read is asked again: at once so many times, since one that reads takes a few KiB at a time,
+ * then after so many milliseconds, doubling. Nobody tells when there is room.
+ */
+const patience = { atOnce: 50, first: 1, longest: 16 } as const;
 
 /**
  * The way in. Not by the stream: libuv takes this side of a pseudoterminal for one that it must write to without
@@ -76,8 +79,8 @@ export class Keys {
   readonly #stream: ReadStream;
   #queue: Buffer[] = [];
   #waiting = 0;
-  #pause: number = patience.first;
-  #retry: NodeJS.Timeout | undefined;
+  #refused = 0;
+  #asking: "now" | "later" = "now";
   #drained: () => void = () => {};
 
   /** @param stream whose descriptor it is: closed with it */
@@ -101,23 +104,22 @@ export class Keys {
     if (buffer.length === 0 || this.#stream.destroyed) return;
     this.#queue.push(buffer);
     this.#waiting += buffer.length;
-    if (this.#retry === undefined) this.#flush();
+    if (this.#asking === "now") this.#flush();
   }
 
   #flush(): void {
-    this.#retry = undefined;
+    this.#asking = "now";
     try {
       for (let first = this.#queue[0]; first !== undefined && !this.#stream.destroyed; first = this.#queue[0]) {
         const written = writeSync(this.#fd, first);
-        this.#pause = patience.first;
+        this.#refused = 0;
         this.#waiting -= written;
         if (written === first.length) this.#queue.shift();
         else this.#queue[0] = first.subarray(written);
       }
     } catch (error) {
       if (error instanceof Error && "code" in error && error.code === "EAGAIN") {
-        this.#retry = setTimeout(() => this.#flush(), this.#pause);
-        this.#pause = Math.min(patience.longest, 2 * this.#pause);
+        this.#later();
         return;
       }
       // The program is gone, and nobody will read it.
@@ -125,6 +127,15 @@ export class Keys {
       this.#waiting = 0;
     }
     this.#drained();
+  }
+
+  #later(): void {
+    this.#asking = "later";
+    this.#refused += 1;
+    const again = (): void => this.#flush();
+    const late = this.#refused - patience.atOnce;
+    if (late <= 0) setImmediate(again);
+    else setTimeout(again, Math.min(patience.longest, patience.first * 2 ** late));
   }
 }
 

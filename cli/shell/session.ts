@@ -97,10 +97,10 @@ export function startSession(program: Program, { terminal, mark, opening, closin
 
   const finish = async (): Promise<End> => {
     const end = await Promise.race([pty.ended, hangUp.abandoned]);
-    await read(pty.stream, output);
+    await read(pty.stream, () => hangUp.signal === undefined && !output.destroyed && (pty.stream.isPaused() || output.writableLength > 0));
     write(scanner.end());
     write(modes.leftovers() + closing);
-    if (hangUp.signal === undefined) await written(output);
+    await Promise.race([written(output), hangUp.coming]);
     release();
     giveBack();
     process.off("exit", giveBack);
@@ -122,6 +122,7 @@ type Fatal = (typeof fatal)[number];
 /** Ends the program by a signal, and where it does not end by that, by taking its terminal away, as a closed window does. */
 class HangUp {
   readonly #pty: Pty;
+  readonly #coming = Promise.withResolvers<void>();
   readonly #abandoned = Promise.withResolvers<End>();
   #signal: Fatal | undefined;
 
@@ -134,6 +135,11 @@ class HangUp {
     return this.#signal;
   }
 
+  /** Settles when one comes. */
+  get coming(): Promise<void> {
+    return this.#coming.promise;
+  }
+
   /** Settles where the program survives even that. */
   get abandoned(): Promise<End> {
     return this.#abandoned.promise;
@@ -142,6 +148,7 @@ class HangUp {
   by(signal: Fatal): void {
     if (this.#signal !== undefined) return;
     this.#signal = signal;
+    this.#coming.resolve();
     const { pid, stream, ended } = this.#pty;
     kill(pid, signal);
     // One that is stopped hears nothing before it goes on.
@@ -194,13 +201,15 @@ function follow(pty: Pty, terminal: Terminal, hangUp: HangUp): () => void {
   };
 }
 
-/** Resolves once all that the program wrote was read. */
-function read(stream: ReadStream, output: ReadStream): Promise<void> {
+/**
+ * Resolves once all that the program wrote was read.
+ * @param stalled whether silence is only that of a slow reader, who is waited for
+ */
+function read(stream: ReadStream, stalled: () => boolean): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   if (stream.destroyed) return Promise.resolve();
   const timer = setTimeout(() => {
-    // A reader that is slow is no silence.
-    if (stream.isPaused() || output.writableLength > 0) timer.refresh();
+    if (stalled()) timer.refresh();
     else stream.destroy();
   }, lastWords);
   stream.on("data", () => timer.refresh());

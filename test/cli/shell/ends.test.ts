@@ -98,6 +98,23 @@ describe("signals to flywheel itself", () => {
     outer.reader("reads");
   });
 
+  test.each(["SIGTERM", "SIGHUP", "a closed terminal"] as const)(
+    "%s after the shell's end, while its last words wait for a reader",
+    async (what) => {
+      house.write("last", "x".repeat(280 * 1024));
+      await using outer = house.flywheel("bash");
+      await ready(outer);
+      outer.type("read line; cat last; exit\r");
+      await outer.until("exit");
+      outer.reader("stalls");
+      outer.type("\r");
+      while ((await execa("pgrep", ["-P", String(outer.pid)], { reject: false })).stdout !== "") await pause(20);
+      if (what === "a closed terminal") outer.close();
+      else process.kill(outer.pid, what);
+      await nobodyLeft();
+    },
+  );
+
   test("a terminal that goes away takes the shell with it", async () => {
     await using outer = house.flywheel("bash");
     await ready(outer);
