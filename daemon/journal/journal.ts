@@ -5,14 +5,15 @@ import type { DatabaseSync } from "node:sqlite";
 import type { EscapesReport } from "../../contract/api.ts";
 import { messageOf } from "../../contract/errors.ts";
 import { type HitRate, hitRateOf, type Invocation } from "../../contract/invocation.ts";
-import { mergedInvocation, midnight, type SpoolEntry, storableEntry, storableInvocation, summaryOf } from "../../contract/journal.ts";
+import { mergedInvocation, midnight, type SpoolEntry, storableInvocation, summaryOf } from "../../contract/journal.ts";
 import { journalPath, type Paths, rotatedSpoolPath, spoolPath } from "../../contract/paths.ts";
 import { entriesReport, hitRateFrom, invocationsOf, takenFiles } from "../api/client/journal/rows.ts";
-import { isEntry, readSpool } from "../api/client/spool.ts";
-import { readSpoolFrom, type SpoolFile, withSpool } from "../api/client/spool-files.ts";
+import { readSpool } from "../api/client/spool.ts";
+import { type SpoolFile, withSpool } from "../api/client/spool-files.ts";
 import { faultOf, isDamage, openJournal, setAside } from "./database.ts";
 import { LaterVersionError } from "./schema.ts";
-import { type Bounds, prune, writeEntry, writeInvocation, writeTaken } from "./write.ts";
+import { type Taken, takePart } from "./take.ts";
+import { type Bounds, prune, writeInvocation } from "./write.ts";
 
 /** Milliseconds. */
 const timing = {
@@ -33,8 +34,6 @@ const defaults = {
 const mostPending = 256;
 /** How often what is beyond the bounds is looked for: records. */
 const pruneEvery = 100;
-/** Of a spool that has grown beyond all measure only the end is taken in: bytes. */
-const mostOfSpool = 16 * 1_048_576;
 
 export interface JournalOptions {
   readonly paths: Paths;
@@ -238,41 +237,23 @@ export class Journal {
     if (this.#sincePruned >= pruneEvery) this.#pruneSoon();
   }
 
-  /** One part of what is not in the journal yet, with how far it goes, in one transaction: whatever ends us, no line is taken twice. */
+  /** One part of what is not in the journal yet. */
   #takeFrom(files: readonly SpoolFile[]): "all" | "a part" | "failed" {
-    const { paths, rested = defaults.rested } = this.#options;
+    const { paths, rested = defaults.rested, onNotice, onChange } = this.#options;
     for (const file of files) {
       const finished = file.rotated && this.#now().getTime() - file.modified >= rested;
-      let came = 0;
-      let more = false;
+      let taken: Taken = { lines: 0, malformed: 0, more: false };
       const written = this.#write((database) => {
-        const known = takenFiles(database).get(file.id) ?? { file: file.id, taken: 0, malformed: 0 };
-        // Whoever cut the file short took lines away; what they append now is new.
-        const from = Math.max(Math.min(known.taken, file.size), file.size - mostOfSpool);
-        if (from >= file.size) return;
-        const { lines, malformed, next } = readSpoolFrom(file, from, { finished, cut: from > known.taken });
-        if (next === from) return;
-        for (const line of lines) {
-          if (line.kind === "spool") continue;
-          if (isEntry(line)) {
-            const entry = storableEntry(line);
-            if (entry !== undefined) writeEntry(database, entry);
-          } else {
-            const invocation = storableInvocation(line.invocation);
-            if (invocation !== undefined) writeInvocation(database, invocation);
-          }
-        }
-        writeTaken(database, { file: file.id, taken: next, malformed: known.malformed + malformed });
-        if (malformed > 0) this.#options.onNotice?.(`${malformed} ${malformed === 1 ? "line" : "lines"} of the spool could not be read`);
-        came = lines.length;
-        more = next < file.size;
+        taken = takePart(database, file, { finished });
       });
       if (!written) return "failed";
-      if (came > 0) {
+      const { lines, malformed, more } = taken;
+      if (malformed > 0) onNotice?.(`${malformed} ${malformed === 1 ? "line" : "lines"} of the spool could not be read`);
+      if (lines > 0) {
         this.#known = undefined;
-        this.#sincePruned += came;
+        this.#sincePruned += lines;
         if (this.#sincePruned >= pruneEvery) this.#pruneSoon();
-        this.#options.onChange?.();
+        onChange?.();
       }
       if (more) return "a part";
       if (finished) this.#removeTaken(paths, file);
