@@ -79,7 +79,7 @@ export class Recorder {
 
   /** From now on, until `end`. */
   follow(command: RunningCommand): void {
-    this.#trace(command);
+    this.#trace(command, "runs");
   }
 
   /** Now and then while commands run: what a command became, and where its records will be. */
@@ -108,7 +108,7 @@ export class Recorder {
   /** @returns the record; undefined where the daemon ends first: then the mark is left for the next one */
   async end(ended: EndedCommand): Promise<Invocation | undefined> {
     const { command } = ended;
-    const trace = this.#trace(command);
+    const trace = this.#trace(command, "gone");
     trace.state = "gone";
     trace.gone = ended.gone?.getTime();
     try {
@@ -129,18 +129,19 @@ export class Recorder {
     this.#bases.clear();
   }
 
-  #trace(command: RunningCommand): Trace {
+  /** @param state where it is not followed yet: another process may have the number of one that is gone */
+  #trace(command: RunningCommand, state: Trace["state"]): Trace {
     const known = this.#traces.get(command);
     if (known !== undefined) return known;
-    const directory = resolved(whereabouts(command.pid) ?? command.directory ?? "/");
+    const directory = resolved((state === "runs" ? whereabouts(command.pid) : undefined) ?? command.directory ?? "/");
     const trace: Trace = {
       ...{ command, directory, root: rootOf(directory, command.tool), followedAt: Date.now() },
       ...{ startup: [], call: undefined, bases: new Set<OutputBase>(), named: false },
-      ...{ nextSearch: 0, pause: timing.firstSearch, evidence: undefined, lost: undefined, state: "runs", gone: undefined },
+      ...{ nextSearch: 0, pause: timing.firstSearch, evidence: undefined, lost: undefined, state, gone: undefined },
     };
     this.#traces.set(command, trace);
     if (isBazel(command)) {
-      readWords(trace);
+      if (state === "runs") readWords(trace);
       this.#search(trace);
     }
     return trace;

@@ -41,8 +41,7 @@ export interface RunningCommand extends RunningMark {
 
 export interface EndedCommand {
   readonly command: RunningCommand;
-  /** When it was seen alive last, and when gone first; undefined where nobody looked: before this daemon, or between two looks. */
-  readonly alive: Date | undefined;
+  /** When it was seen gone first; undefined where nobody looked: it ended before this daemon began. */
   readonly gone: Date | undefined;
 }
 
@@ -66,7 +65,6 @@ interface Followed {
   readonly born: number | undefined;
   /** The mark's content. */
   readonly text: string;
-  alive: Date;
 }
 
 /** Whether an end that is met was just now, or at a time that nobody knows. */
@@ -163,7 +161,7 @@ export class RunningCommands {
         if (verdict.command === undefined || this.#ended.size >= most.followed) this.#remove(verdict.pid);
         else {
           this.#ended.set(verdict.pid, verdict.text);
-          ended.push({ command: verdict.command, alive: undefined, gone: past === "seen" ? new Date() : undefined });
+          ended.push({ command: verdict.command, gone: past === "seen" ? new Date() : undefined });
         }
       } else if (verdict.kind === "runs" && this.#followed.size < most.followed) {
         this.#followed.set(verdict.command.pid, verdict);
@@ -192,7 +190,7 @@ export class RunningCommands {
     // Whoever was born after the mark has only inherited its number.
     const inherited = life.born !== undefined && life.born > command.started + rounding;
     if (other || inherited) return { kind: "over", pid, command, text };
-    return { kind: "runs", command, born: life.born, text, alive: new Date() };
+    return { kind: "runs", command, born: life.born, text };
   }
 
   /** The file's own time has fractions; but not where somebody touched it, or set the clock since. */
@@ -208,15 +206,12 @@ export class RunningCommands {
     const full = this.#followed.size >= most.followed;
     const now = new Date();
     const ended: EndedCommand[] = [];
-    for (const one of this.#followed.values()) {
-      const { command, born, text, alive } = one;
+    for (const { command, born, text } of this.#followed.values()) {
       const life = lifeOf(command.pid);
-      if (life.state === "alive" && life.born === born) one.alive = now;
-      else {
-        this.#followed.delete(command.pid);
-        this.#ended.set(command.pid, text);
-        ended.push({ command, alive, gone: now });
-      }
+      if (life.state === "alive" && life.born === born) continue;
+      this.#followed.delete(command.pid);
+      this.#ended.set(command.pid, text);
+      ended.push({ command, gone: now });
     }
     if (this.#followed.size > 0) this.#options.onLook?.();
     if (ended.length === 0) return;

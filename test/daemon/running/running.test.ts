@@ -88,7 +88,7 @@ test("whoever looks before telling tells of none that has ended", async () => {
   await end();
   commands.look();
   expect(commands.list).toEqual([]);
-  expect(told.at(-1)).toMatchObject({ runs: [], ended: [{ command: { pid }, alive: expect.any(Date), gone: expect.any(Date) }] });
+  expect(told.at(-1)).toMatchObject({ runs: [], ended: [{ command: { pid }, gone: expect.any(Date) }] });
 });
 
 test("one that came and went between two looks has ended all the same", async () => {
@@ -108,7 +108,7 @@ test("what a former time left has ended, nobody knows when; what runs since befo
   mark(dead.pid);
   mark(living.pid);
   commands.start();
-  expect(told).toMatchObject([{ runs: [living.pid], ended: [{ command: { pid: dead.pid }, alive: undefined, gone: undefined }] }]);
+  expect(told).toMatchObject([{ runs: [living.pid], ended: [{ command: { pid: dead.pid }, gone: undefined }] }]);
   expect(lies()).toEqual([String(living.pid)]);
 });
 
