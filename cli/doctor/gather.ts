@@ -9,7 +9,7 @@ import { profileName } from "../../contract/published.ts";
 import { type Known, type Redacted, type RedactedKind, type Redactions, Redactor, redactedKinds } from "../../contract/redact.ts";
 import { version } from "../../contract/version.ts";
 import { table } from "../../contract/words.ts";
-import { readSpool } from "../../daemon/api/client/spool.ts";
+import { type HistoryEntry, readHistory } from "../../daemon/api/client/journal/history.ts";
 import { findWorkspace } from "../../shim/scope.ts";
 import { readSmall } from "../bazelrc.ts";
 import type { Context } from "../context.ts";
@@ -48,7 +48,8 @@ export async function gather(
 ): Promise<boolean> {
   const { output } = context;
   const file = place(context, given.file);
-  const files = redacted(await collect(found.facts, found.report), found.facts);
+  const past = await history(found.facts);
+  const files = redacted(await collect(found, past), found.facts, past);
   if (output.format === "human") {
     output.notice("This would go into the archive, and nothing else:");
     output.notice(table([["file", "size", "taken out"], ...files.map((one) => [one.name, size(one.text), takenOut(one.redactions)])]));
@@ -76,7 +77,10 @@ function place(context: Context, asked: string | undefined): string {
   return file;
 }
 
-async function collect(facts: Facts, report: DoctorReport): Promise<readonly { readonly name: string; readonly content: Content }[]> {
+async function collect(
+  { facts, report }: { readonly facts: Facts; readonly report: DoctorReport },
+  past: Past,
+): Promise<readonly { readonly name: string; readonly content: Content }[]> {
   const { paths } = facts;
   const text = (path: string): Content | undefined => {
     const found = readSmall(path);
@@ -90,7 +94,7 @@ async function collect(facts: Facts, report: DoctorReport): Promise<readonly { r
     ["doctor.json", { form: "json", value: report }],
     ["status.json", status === undefined ? undefined : { form: "json", value: status }],
     ["daemon.log", log(facts)],
-    ["journal.jsonl", journal(facts)],
+    ["journal.jsonl", journal(past)],
     ["config.toml", text(`${paths.config}/config.toml`)],
     ...profiles.map((file) => [`profiles/${file}`, text(`${paths.config}/profiles/${file}`)] as const),
     ...published.flatMap((profile) =>
@@ -120,17 +124,25 @@ function log({ paths }: Facts): Content | undefined {
   }
 }
 
-function journal({ paths }: Facts): Content | undefined {
+/** What ran, was refused and went past the guard, the newest first; or why it could not be read. */
+type Past = readonly HistoryEntry[] | string;
+
+async function history({ paths }: Facts): Promise<Past> {
   try {
-    const { entries } = readSpool(paths, { limit: most.journal });
-    return entries.length === 0 ? undefined : { form: "json-lines", lines: entries.toReversed().map((entry) => JSON.stringify(entry)) };
+    const { entries } = await readHistory(paths, { kinds: ["escape", "refusal", "invocation"], most: most.journal }, new Date());
+    return entries;
   } catch (error) {
-    return { form: "text", text: `${messageOf(error)}\n` };
+    return messageOf(error);
   }
 }
 
-function redacted(files: readonly { readonly name: string; readonly content: Content }[], facts: Facts): readonly Gathered[] {
-  const redactor = new Redactor(knownOf(facts));
+function journal(past: Past): Content | undefined {
+  if (typeof past === "string") return { form: "text", text: `${past}\n` };
+  return past.length === 0 ? undefined : { form: "json-lines", lines: past.toReversed().map((entry) => JSON.stringify(entry)) };
+}
+
+function redacted(files: readonly { readonly name: string; readonly content: Content }[], facts: Facts, past: Past): readonly Gathered[] {
+  const redactor = new Redactor(knownOf(facts, past));
   for (const { content } of files) redactor.learn(textOf(content));
   return files.map(({ name, content }) => {
     const clean = cleaned(redactor, content);
@@ -161,7 +173,7 @@ function cleaned(redactor: Redactor, content: Content): Redacted {
   }
 }
 
-function knownOf(facts: Facts): Known {
+function knownOf(facts: Facts, past: Past): Known {
   const { env, paths } = facts;
   const status = known(facts.status);
   const trust = known(facts.trust);
@@ -179,7 +191,7 @@ function knownOf(facts: Facts): Known {
       ...spelled(paths.runtime).map((path) => ["<runtime>", path] as const),
       ...distinct(homes.flatMap(spelled)).map((path) => ["~", path] as const),
     ],
-    workspaces: distinct(workspaces(facts, status).flatMap(spelled)),
+    workspaces: distinct(workspaces(facts, status, past).flatMap(spelled)),
     tailnets: [
       ...[status?.tailnet.name, status?.tailnet.magicDnsSuffix, profile?.tailnet.name, profile?.tailnet.magicDnsSuffix],
       ...(trust?.tailnets ?? []).flatMap((one) => [one.name, one.magicDnsSuffix]),
@@ -189,20 +201,15 @@ function knownOf(facts: Facts): Known {
   };
 }
 
-function workspaces(facts: Facts, status: StatusReport | undefined): readonly string[] {
-  const { cwd, paths } = facts;
-  let escapes: readonly string[] = [];
-  try {
-    escapes = readSpool(paths, { limit: most.journal }).entries.map((entry) => entry.workspace);
-  } catch {
-    // Then none of them goes into the archive either.
-  }
+function workspaces(facts: Facts, status: StatusReport | undefined, past: Past): readonly string[] {
+  const { cwd } = facts;
   return [
     ...(cwd.ok ? [cwd.value, findWorkspace(cwd.value, facts.env["PWD"]).root] : []),
     ...(known(facts.config)?.guard.workspaces ?? []),
     ...(known(facts.trust)?.files ?? []).map((one) => dirname(one.path)),
     ...(status?.running ?? []).map((one) => one.directory).filter(isText),
-    ...escapes,
+    ...(status?.recent ?? []).map((one) => one.workspace),
+    ...(typeof past === "string" ? [] : past.map((one) => one.workspace)),
   ].filter((path) => path.startsWith("/"));
 }
 

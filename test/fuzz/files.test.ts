@@ -243,12 +243,14 @@ it("a mark of a running command is what sh writes, or nothing", timeoutFor(secon
       fc.constantFrom("bazel", "bazelisk"),
       fc.constantFrom("build", "test", "mobile-install"),
       fc.constantFrom("default", "own"),
+      fc.constantFrom("none", "grpc://100.64.0.7:9092", "https://cache.example.org"),
+      fc.constantFrom("none", "0f8fad5b-d9cb-469f-a165-70867728950e"),
       fc.nat(),
       fc.string({ unit: "binary" }),
     )
     .map(
-      ([tool, command, profile, started, directory]) =>
-        `${runningVersion}\ntool ${tool}\ncommand ${command}\nprofile ${profile}\nstarted ${started}\ndirectory ${directory}\n`,
+      ([tool, command, profile, endpoint, id, started, directory]) =>
+        `${runningVersion}\ntool ${tool}\ncommand ${command}\nprofile ${profile}\nendpoint ${endpoint}\nrecord ${id}\nboot ${id}\nstarted ${started}\ndirectory ${directory}\n`,
     );
   const name = fc.oneof(
     fc.integer({ min: -5, max: 4_194_304 }).map(String),
@@ -269,6 +271,8 @@ it("a mark of a running command is what sh writes, or nothing", timeoutFor(secon
         expect(`${parsed.tool}${parsed.command}${parsed.profile}`).toMatch(/^[A-Za-z0-9_-]+$/);
         expect(Number.isSafeInteger(parsed.started)).toBe(true);
         expect(parsed.directory ?? "").not.toMatch(unprintable);
+        expect(parsed.endpoint ?? "grpc://x").toMatch(/^(?:grpcs?|https?):\/\/[\x21-\x7e]+$/);
+        expect(`${parsed.record ?? 0}${parsed.bootId ?? 0}`).toMatch(/^[0-9a-f-]+$/);
       },
     ),
     { seconds, atLeast: 100 },
