@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Known, Redactor } from "../../contract/redact.ts";
+import { invocation } from "../fixtures/journal/records.ts";
 import { programOnPath, required } from "../fixtures/peers.ts";
 import { makeStage, type Stage } from "../fixtures/stage.ts";
 
@@ -40,6 +41,7 @@ const secrets = {
   tailnetAddress: "100.77.12.34",
   address6: "fd7a:115c:a1e0::c0de:1",
   user: "alicepem",
+  built: "hushed-up-product",
   project: "moonshot-project",
   machine: "alices-thinkpad",
 } as const;
@@ -106,6 +108,8 @@ beforeAll(async () => {
     join(stage.dir, "state/journal/spool.jsonl"),
     `${JSON.stringify({ ...entry, reason: `token=${secrets.inline} refused, ask ${secrets.email}` })}\n`,
   );
+  const ran = invocation("a-build", { workspace: `/srv/${secrets.built}`, endpoint: `grpc://${secrets.host}:9092`, startedAt: at });
+  appendFileSync(join(stage.dir, "state/journal/spool.jsonl"), `${JSON.stringify({ v: 1, at, kind: "invocation", invocation: ran })}\n`);
   // The daemon that is asked has just read all of it.
   await stage.flywheel(["up"]);
   // Of another profile: the daemon writes that of its own again and again.
@@ -195,7 +199,18 @@ describe("the archive", () => {
   test("doctor.json and status.json are what the commands print, of the same shape", () => {
     expect(JSON.parse(read("doctor.json"))).toMatchObject({ schema: 1, ok: false });
     expect(JSON.parse(read("status.json"))).toMatchObject({ schema: 1, daemon: { pid: expect.any(Number) } });
-    expect(JSON.parse(read("journal.jsonl"))).toMatchObject({ kind: "escape", workspace: expect.stringMatching(/^workspace-\d+$/) });
+    const journal = read("journal.jsonl")
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    const place = { workspace: expect.stringMatching(/^workspace-\d+$/) };
+    expect(journal).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ kind: "escape", ...place }),
+        expect.objectContaining({ kind: "invocation", ...place, outcome: "succeeded" }),
+      ]),
+    );
+    expect(JSON.parse(read("status.json")).recent).toEqual([expect.objectContaining(place)]);
     expect(JSON.parse(read("about.json"))).toMatchObject({ flywheel: expect.any(String), system: { type: expect.any(String) } });
   });
 });
