@@ -120,8 +120,8 @@ function sentence({ tool, command, tally, wallMs, exitCode }: Invocation): strin
   else {
     const { hits, misses, other } = tally.counts;
     const share = hitShare(tally.counts);
-    facts.push(share === undefined ? "nothing to do" : `${hits} hits of ${hits + misses + other} (${Math.floor(share * 100)} %)`);
-    if (misses > 0) facts.push(`${misses} misses`);
+    facts.push(share === undefined ? "nothing to do" : `${hits} ${hits === 1 ? "hit" : "hits"} of ${hits + misses + other} (${Math.floor(share * 100)} %)`);
+    if (misses > 0) facts.push(misses === 1 ? "1 miss" : `${misses} misses`);
     if (other > 0) facts.push(`${other} from another cache`);
     if (tally.doubt !== null) facts.push(`not to be believed: ${tally.doubt}`);
   }

@@ -220,7 +220,7 @@ describe.skipIf(missing.length > 0)("Nix", slowly, () => {
     expect(made.stderr).toContain(`copying path '${path}' from '${cache.url}'...`);
     expect(made.stderr).toMatch(/^said by the builder$/m);
     expect(made.stderr).not.toContain("@nix");
-    expect(made.stderr).toMatch(/^flywheel: recorded nix-build: 1 hits of 2 \(50 %\), 1 misses, \d+\.\d\d s, exit 0$/m);
+    expect(made.stderr).toMatch(/^flywheel: recorded nix-build: 1 hit of 2 \(50 %\), 1 miss, \d+\.\d\d s, exit 0$/m);
     expect(recorded()).toMatchObject({
       ...{ tool: "nix-build", endpoint: cache.url, exitCode: 0, outcome: "succeeded" },
       tally: { state: "counted", counts: { hits: 1, other: 0, misses: 1, local: 1 }, source: "internal-json", doubt: null },
