@@ -20,6 +20,12 @@ export function latency(milliseconds: number): string {
   return milliseconds < 10 ? `${milliseconds.toFixed(1)} ms` : `${Math.round(milliseconds)} ms`;
 }
 
+/** `82 %` of a share from 0 to 1: neither all nor nothing unless it is. */
+export function percent(share: number): string {
+  const whole = Math.round(share * 100);
+  return `${share > 0 && share < 1 ? Math.min(99, Math.max(1, whole)) : whole} %`;
+}
+
 /** `direct 192.0.2.7:41641`, `relayed by DERP fra`: how packets reach a node. */
 export function pathWords(path: PathReport): string {
   switch (path.via) {

@@ -2,7 +2,7 @@
 import { type HitRate, hitShare, type Invocation, type Outcome } from "../../contract/invocation.ts";
 import type { SpoolEntry } from "../../contract/journal.ts";
 import { printable } from "../../contract/text.ts";
-import { duration, localTime, span } from "../../contract/words.ts";
+import { duration, localTime, percent, span } from "../../contract/words.ts";
 import type { HistoryEntry, HistorySummary, PeriodSummary } from "../../daemon/api/client/journal/history.ts";
 import type { Paint } from "../output/paint.ts";
 
@@ -119,12 +119,6 @@ function rateWords(rate: HitRate): string {
   const left = unknown === 0 ? "" : `, ${unknown} of them unknown or in doubt, not counted`;
   if (share === undefined) return `hit rate unknown (${builds(rate.builds)}${left || ", none with actions"})`;
   return `${percent(share)} hits, ${rate.hits} of ${rate.hits + rate.misses} actions (${builds(rate.builds)}${left})`;
-}
-
-function percent(share: number): string {
-  // Neither all nor nothing unless it is.
-  const whole = Math.round(share * 100);
-  return `${share < 1 ? Math.min(99, share > 0 ? Math.max(1, whole) : whole) : whole} %`;
 }
 
 function builds(count: number): string {

@@ -9,7 +9,7 @@ import { hitShare, type Invocation } from "../../contract/invocation.ts";
 import { isNixName } from "../../contract/nix/commands.ts";
 import { largestMark, parseMark, runningDirectory } from "../../contract/running.ts";
 import { printable } from "../../contract/text.ts";
-import { duration } from "../../contract/words.ts";
+import { duration, percent } from "../../contract/words.ts";
 import { readBounded } from "../../daemon/api/client/bounded.ts";
 import { isErrno } from "../../daemon/api/client/directory.ts";
 import { appendInvocation } from "../../daemon/api/client/spool.ts";
@@ -120,7 +120,9 @@ function sentence({ tool, command, tally, wallMs, exitCode }: Invocation): strin
   else {
     const { hits, misses, other } = tally.counts;
     const share = hitShare(tally.counts);
-    facts.push(share === undefined ? "nothing to do" : `${hits} ${hits === 1 ? "hit" : "hits"} of ${hits + misses + other} (${Math.floor(share * 100)} %)`);
+    facts.push(
+      share === undefined ? "nothing to do" : `${hits} ${hits === 1 ? "hit" : "hits"} of ${hits + misses + other} (${percent(share)})`,
+    );
     if (misses > 0) facts.push(misses === 1 ? "1 miss" : `${misses} misses`);
     if (other > 0) facts.push(`${other} from another cache`);
     if (tally.doubt !== null) facts.push(`not to be believed: ${tally.doubt}`);

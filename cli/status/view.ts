@@ -4,7 +4,7 @@ import { Exit } from "../../contract/exit.ts";
 import { hitShare } from "../../contract/hit-share.ts";
 import type { Tally } from "../../contract/invocation.ts";
 import { printable } from "../../contract/text.ts";
-import { latency, localTime, pathWords, span } from "../../contract/words.ts";
+import { latency, localTime, pathWords, percent, span } from "../../contract/words.ts";
 import type { Paint } from "../output/paint.ts";
 
 /** 0 attached, 3 not: the mode is the Bazel attachment's, so it decides. */
@@ -137,10 +137,6 @@ function viewTally(tally: Tally): string {
 }
 
 /** Never rounded up to all of them. */
-function percent(share: number): string {
-  return `${Math.floor(share * 100)} %`;
-}
-
 function viewEscapes(report: StatusReport): string {
   const { today, last } = report.escapes;
   if (last === null) return "none";

@@ -1,9 +1,9 @@
 /** Guarded commands: those that run, and the last that ended, with what the shared cache gave each. */
 import type { RunningReport, StatusReport } from "../../contract/api.ts";
 import { hitShare, type Invocation, type Outcome } from "../../contract/invocation.ts";
-import { span as ageWords, localTime } from "../../contract/words.ts";
+import { span as ageWords, localTime, percent } from "../../contract/words.ts";
 import { matches } from "./filter.ts";
-import { percent, shareBar } from "./marks.ts";
+import { shareBar } from "./marks.ts";
 import { clean, type Moment, secondsSince } from "./scene.ts";
 import type { Cell, Row } from "./table.ts";
 

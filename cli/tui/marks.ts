@@ -26,10 +26,3 @@ export function shareBar(share: number, cells: number): string {
   const full = share >= 1 ? cells : share <= 0 ? 0 : Math.min(cells - 1, Math.max(1, exact));
   return "█".repeat(full) + "░".repeat(cells - full);
 }
-
-/** `82 %`; never 100 % or 0 % of what is not. */
-export function percent(share: number): string {
-  const rounded = Math.round(share * 100);
-  if (share < 1 && rounded === 100) return "99 %";
-  return share > 0 && rounded === 0 ? "1 %" : `${rounded} %`;
-}

@@ -1,9 +1,9 @@
 /** Hit rates over days, and what went past the guard or was refused by it. */
 import type { EscapesReport, StatusReport } from "../../contract/api.ts";
 import { type HitRate, hitShare } from "../../contract/invocation.ts";
-import { localTime } from "../../contract/words.ts";
+import { localTime, percent } from "../../contract/words.ts";
 import { type Line, line, span } from "./line.ts";
-import { percent, shareBar } from "./marks.ts";
+import { shareBar } from "./marks.ts";
 import { clean } from "./scene.ts";
 
 /** Where it is narrow, the shares alone. */

@@ -8,10 +8,11 @@ import { copySequence } from "../../../cli/tui/clipboard.ts";
 import { edit, emptyEdit, insert } from "../../../cli/tui/editor.ts";
 import { frameLines } from "../../../cli/tui/frame.ts";
 import { lineWidth } from "../../../cli/tui/line.ts";
-import { percent, shareBar, sparkline } from "../../../cli/tui/marks.ts";
+import { shareBar, sparkline } from "../../../cli/tui/marks.ts";
 import type { Link } from "../../../cli/tui/scene.ts";
 import { newSentences, sentences } from "../../../cli/tui/spoken.ts";
 import { firstUi, type Mode } from "../../../cli/tui/ui.ts";
+import { percent } from "../../../contract/words.ts";
 import { attached, degraded, escaped, localProof, lost, unattachedAt, untrusted } from "./reports.ts";
 
 describe("cells", () => {
