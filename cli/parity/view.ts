@@ -11,7 +11,7 @@ const mostAlike = 8;
 
 const headings: Readonly<Record<Verdict, string>> = {
   drift: "drift",
-  unknown: "unknown: only the forge can tell",
+  unknown: "unknown",
   "differs-on-purpose": "differs on purpose",
   same: "same",
 };

@@ -295,7 +295,9 @@ function runsOn(on: Yaml | undefined, situation: Situation, trusted: string): Jo
       return events.has("push") && pushes(events.get("push"), "some-branch") ? "yes" : "no";
     case "main":
       if (events.has("push") && pushes(events.get("push"), trusted)) return "yes";
-      return ["schedule", "workflow_dispatch", "release", "push"].some((event) => events.has(event)) ? "unknown" : "no";
+      // A tag, or somebody who may start it, is trusted as that branch is.
+      if (entry(events.get("push"), "tags") !== undefined) return "unknown";
+      return ["schedule", "workflow_dispatch", "release"].some((event) => events.has(event)) ? "unknown" : "no";
   }
 }
 

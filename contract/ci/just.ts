@@ -17,7 +17,7 @@ export interface Justfile {
 }
 
 const mostRecipes = 1000;
-const header = /^(?:@|_)?([A-Za-z_][A-Za-z0-9_-]*)((?:\s+[^:=]*)?):(?!=)(.*)$/;
+const header = /^@?([A-Za-z_][A-Za-z0-9_-]*)((?:\s(?:[^:'"]|'[^']*'|"[^"]*")*)?):(?!=)(.*)$/;
 const assignment = /^(export\s+)?([A-Za-z_][A-Za-z0-9_-]*)\s*:=\s*(.*)$/;
 
 export function readJustfile(text: string, file: string): Justfile {

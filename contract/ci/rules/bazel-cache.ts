@@ -40,7 +40,7 @@ export const bazelCache: Rule = {
   },
 };
 
-/** BAZEL_REMOTE_CACHE, and what stands on a command line. */
+/** BAZEL_REMOTE_CACHE, and what stands on a command line, where it is not that variable again. */
 export function cachesOf(job: Job): readonly Setting[] {
   const flags = heavyCalls(job, "bazel").flatMap(({ args, place }) =>
     args.flatMap((arg, at) => {
@@ -52,7 +52,8 @@ export function cachesOf(job: Job): readonly Setting[] {
       return [{ ...arg, name: "--remote_cache", text: flagsOf([arg.text])[0]?.value ?? "", place }];
     }),
   );
-  return [...valuesOf(job, "BAZEL_REMOTE_CACHE"), ...flags];
+  const named = valuesOf(job, "BAZEL_REMOTE_CACHE");
+  return [...named, ...flags.filter(({ text }) => !named.some((one) => one.text === text))];
 }
 
 function compared(world: World, settings: readonly Setting[]): readonly ParityLine[] {

@@ -158,10 +158,22 @@ export const actionEnv: Rule = {
   look(world) {
     const plainOptions = optionsOf(world.here.rc, "build", []);
     const own = new Set(plainOptions.flags.filter(isActionEnv).map(words));
-    const found = builds(world).flatMap(({ call, options }) =>
+    const calls = builds(world);
+    const found = calls.flatMap(({ call, options }) =>
       options.flags.filter((flag) => isActionEnv(flag) && !own.has(words(flag))).map((flag) => ({ flag, place: originOf(flag, call) })),
     );
-    return [...Map.groupBy(found, ({ flag }) => words(flag))].map(([ci, of]) =>
+    // What a user's own rc file gives each action, CI does not know of.
+    const users = plainOptions.flags.filter((flag) => isActionEnv(flag) && flag.origin?.file.startsWith("/") === true);
+    const ours = users.map((flag) =>
+      actionLine("drift", "this machine's actions get a variable that CI's do not get", {
+        here: words(flag),
+        ci: "not set",
+        places: originPlace(flag).map(({ place }) => place),
+        why: "it is part of every action's key: neither finds what the other built",
+        next: "take it out of your own rc file",
+      }),
+    );
+    const theirs = [...Map.groupBy(found, ({ flag }) => words(flag))].map(([ci, of]) =>
       actionLine("drift", "CI's actions get a variable that this machine's do not get", {
         here: "not set",
         ci,
@@ -170,6 +182,7 @@ export const actionEnv: Rule = {
         next: "set it for both, outside of CI's config, or for neither",
       }),
     );
+    return calls.length === 0 ? [] : [...theirs, ...ours];
   },
 };
 

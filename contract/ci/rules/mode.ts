@@ -67,7 +67,7 @@ function againstHere({ here }: World, ci: SubstrateMode, detail: { ci: string; p
       return modeLine("drift", what, {
         ...full,
         why: "what CI's executor built has other keys than what this machine builds; the companion attaches caches alone",
-        next: null,
+        next: `keep the executor to jobs of its own; the others say ${modeVariable}: shared-cache-backed`,
       });
     case "compatibility-local-only":
       return modeLine("drift", what, {

@@ -54,12 +54,19 @@ export function linesOf(rule: ParityRule): (verdict: Verdict, what: string, deta
 
 /** Each job once: as it runs on the trusted branch, else as it runs for others. */
 export function jobsOnce({ jobs }: Repository): readonly Job[] {
-  const seen = new Map<string, Job>();
-  for (const job of situations.flatMap((situation) => jobs[situation])) {
-    const id = `${job.forge} ${job.place.file}:${job.place.line} ${job.name} ${(job.runner?.labels ?? []).map(({ text }) => text).join(" ")}`;
-    if (!seen.has(id)) seen.set(id, job);
+  const once = new Map<string, Job>();
+  for (const situation of situations) {
+    // Jobs of one matrix differ in nothing but their order.
+    const met = new Map<string, number>();
+    for (const job of jobs[situation]) {
+      const id = `${job.forge} ${job.place.file}:${job.place.line} ${job.name}`;
+      const nth = met.get(id) ?? 0;
+      met.set(id, nth + 1);
+      const nthId = `${id} ${nth}`;
+      if (!once.has(nthId)) once.set(nthId, job);
+    }
   }
-  return [...seen.values()];
+  return [...once.values()];
 }
 
 /** Every value that a job gives a variable: its own, and those of its commands. */
