@@ -1,4 +1,5 @@
 /** GitHub: workflows, the reusable ones and the composite actions of the same repository that they use. */
+import type { Documents } from "./documents.ts";
 import { evaluate, holds, interpolate, type Lookup } from "./expression.ts";
 import { matchesGlob } from "./glob.ts";
 import {
@@ -12,11 +13,10 @@ import {
   type Settings,
   type Situation,
   type Text,
-  type Tree,
   type Unread,
 } from "./model.ts";
 import { readScript } from "./script.ts";
-import { entries, entry, itemsOf, keyPlace, readYaml, textOf, type Yaml, type YamlText } from "./yaml.ts";
+import { entries, entry, itemsOf, keyPlace, textOf, type Yaml, type YamlText } from "./yaml.ts";
 
 export interface ForgeRead {
   readonly jobs: readonly ReadJob[];
@@ -31,9 +31,9 @@ const deepestUse = 6;
 const mostJobs = 500;
 const mostCombinations = 24;
 
-export function readGithub(tree: Tree, situation: Situation): ForgeRead {
-  const reader = new Reader(tree, situation);
-  for (const file of tree.files.filter((name) => workflowFile.test(name))) reader.workflow(file);
+export function readGithub(documents: Documents, situation: Situation): ForgeRead {
+  const reader = new Reader(documents, situation);
+  for (const file of documents.files.filter((name) => workflowFile.test(name))) reader.workflow(file);
   return { jobs: reader.jobs, files: [...reader.files], unread: reader.unread };
 }
 
@@ -55,13 +55,13 @@ class Reader {
   readonly jobs: ReadJob[] = [];
   readonly files = new Set<string>();
   readonly unread: Unread[] = [];
-  readonly #tree: Tree;
+  readonly #documents: Documents;
   readonly #situation: Situation;
   readonly #parsed = new Map<string, Yaml | undefined>();
   #trusted = "main";
 
-  constructor(tree: Tree, situation: Situation) {
-    this.#tree = tree;
+  constructor(documents: Documents, situation: Situation) {
+    this.#documents = documents;
     this.#situation = situation;
   }
 
@@ -160,7 +160,7 @@ class Reader {
   #action(directory: string, given: Settings, contexts: Contexts, { place, depth }: { place: Place; depth: number }) {
     const nothing = { commands: [], foreign: [], env: contexts.env };
     if (depth >= deepestUse) return nothing;
-    const file = ["action.yml", "action.yaml"].map((name) => join(directory, name)).find((name) => this.#tree.files.includes(name));
+    const file = ["action.yml", "action.yaml"].map((name) => join(directory, name)).find((name) => this.#documents.files.includes(name));
     if (file === undefined) {
       this.unread.push({ what: `the action ./${directory}`, why: "there is no action.yml", place });
       return nothing;
@@ -261,8 +261,7 @@ class Reader {
   /** @param from what named it; without it, one that is there */
   #read(file: string, from?: Place): Yaml | undefined {
     if (this.#parsed.has(file)) return this.#parsed.get(file);
-    const text = this.#tree.read(file);
-    const result = text === undefined ? undefined : readYaml(text, file);
+    const result = this.#documents.read(file);
     this.#parsed.set(file, result?.ok === true ? result.root : undefined);
     if (result?.ok === true) {
       this.files.add(file);

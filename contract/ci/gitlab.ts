@@ -1,11 +1,12 @@
 /** GitLab: `.gitlab-ci.yml` with its local includes and child pipelines, `extends`, `!reference`, defaults and rules. */
 import { conditionHolds, type Variable } from "./condition.ts";
+import type { Documents } from "./documents.ts";
 import type { ForgeRead } from "./github.ts";
 import { matchesGlob } from "./glob.ts";
-import type { Command, Job, Place, ReadJob, Runner, Setting, Settings, Situation, Text, Tree, Unread } from "./model.ts";
+import type { Command, Job, Place, ReadJob, Runner, Setting, Settings, Situation, Text, Unread } from "./model.ts";
 import { readScript } from "./script.ts";
 import { expand } from "./shell.ts";
-import { entries, entry, itemsOf, keyPlace, readYaml, textOf, type Yaml, type YamlMap } from "./yaml.ts";
+import { entries, entry, itemsOf, keyPlace, textOf, type Yaml, type YamlMap } from "./yaml.ts";
 
 export const gitlabFile = ".gitlab-ci.yml";
 
@@ -21,9 +22,9 @@ const reserved = new Set(
   "after_script before_script cache default image include pages_deploy services spec stages types variables workflow".split(" "),
 );
 
-export function readGitlab(tree: Tree, situation: Situation): ForgeRead {
-  const reader = new Reader(tree, situation);
-  if (tree.files.includes(gitlabFile)) reader.pipeline(gitlabFile, "");
+export function readGitlab(documents: Documents, situation: Situation): ForgeRead {
+  const reader = new Reader(documents, situation);
+  if (documents.files.includes(gitlabFile)) reader.pipeline(gitlabFile, "");
   return { jobs: reader.jobs, files: [...reader.files], unread: reader.unread };
 }
 
@@ -31,12 +32,12 @@ class Reader {
   readonly jobs: ReadJob[] = [];
   readonly files = new Set<string>();
   readonly unread: Unread[] = [];
-  readonly #tree: Tree;
+  readonly #documents: Documents;
   readonly #situation: Situation;
   readonly #pipelines = new Set<string>();
 
-  constructor(tree: Tree, situation: Situation) {
-    this.#tree = tree;
+  constructor(documents: Documents, situation: Situation) {
+    this.#documents = documents;
     this.#situation = situation;
   }
 
@@ -109,8 +110,7 @@ class Reader {
 
   /** A file with what it includes beneath it: what it says itself counts more. */
   #file(file: string, from: Place | undefined, above: ReadonlySet<string>): Yaml | undefined {
-    const text = this.#tree.read(file);
-    const result = text === undefined ? undefined : readYaml(text, file);
+    const result = this.#documents.read(file);
     if (result?.ok !== true) {
       const why = result === undefined ? "it cannot be read" : result.message;
       this.unread.push({ what: file, why, place: result === undefined ? (from ?? { file, line: 1 }) : { file, line: result.line } });
@@ -133,7 +133,7 @@ class Reader {
         const path = local.replace(/^\/+/, "");
         if (path.includes("$")) this.unread.push({ what: `the included ${path}`, why: "its name holds a variable", place: each.place });
         if (!path.includes("*")) return path.includes("$") ? [] : [{ file: path, place: each.place }];
-        return this.#tree.files
+        return this.#documents.files
           .filter((file) => matchesGlob(path, file))
           .slice(0, mostFiles)
           .map((file) => ({ file, place: each.place }));

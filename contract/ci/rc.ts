@@ -58,6 +58,7 @@ export function sectionsOf(command: string): readonly string[] {
  */
 export function optionsOf(rc: readonly RcLine[], command: string, given: readonly string[]): Options {
   const sections = sectionsOf(command);
+  const index = indexOf(rc);
   const flags: Flag[] = [];
   const followed = new Set<string>();
   const missing = new Set<string>();
@@ -70,18 +71,31 @@ export function optionsOf(rc: readonly RcLine[], command: string, given: readonl
   const follow = (config: string): void => {
     if (followed.has(config) || followed.size >= mostConfigs) return;
     followed.add(config);
-    const lines = sections.flatMap((section) => rc.filter((line) => line.section === section && line.config === config));
+    const lines = sections.flatMap((section) => index.get(key(section, config)) ?? []);
     if (lines.length === 0) missing.add(config);
     for (const line of lines) take(line.words, line);
   };
   for (const section of sections) {
-    for (const line of rc) if (line.section === section && line.config === undefined) take(line.words, line);
+    for (const line of index.get(key(section, undefined)) ?? []) take(line.words, line);
   }
   take(given, undefined);
   return { flags, undefinedConfigs: [...missing], configs: [...followed] };
 }
 
-/** The options that are spelled with one dash, or take the next word as their value. */
+/** Many calls ask for the same lines. */
+const indexes = new WeakMap<readonly RcLine[], ReadonlyMap<string, readonly RcLine[]>>();
+
+function indexOf(rc: readonly RcLine[]): ReadonlyMap<string, readonly RcLine[]> {
+  const known = indexes.get(rc) ?? Map.groupBy(rc, ({ section, config }) => key(section, config));
+  indexes.set(rc, known);
+  return known;
+}
+
+function key(section: string, config: string | undefined): string {
+  return config === undefined ? section : `${section}:${config}`;
+}
+
+/** The options that take the next word as their value, where none stands behind a `=`. */
 const takesNext = new Set(["action_env", "config", "disk_cache", "host_action_env", "remote_cache", "remote_executor", "remote_timeout"]);
 
 export function flagsOf(words: readonly string[], origin?: RcLine): readonly Flag[] {

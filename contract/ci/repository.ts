@@ -2,6 +2,7 @@
 import { type Manifest, manifestName, parseManifest } from "../manifest.ts";
 import { callsOf, type Library } from "./calls.ts";
 import { readMarkdown } from "./docs.ts";
+import { documentsOf } from "./documents.ts";
 import { type FlakeRead, readFlake } from "./flake.ts";
 import { type ForgeRead, readGithub } from "./github.ts";
 import { readGitlab } from "./gitlab.ts";
@@ -38,7 +39,8 @@ export function readRepository(tree: Tree, rc: readonly RcLine[]): Repository {
   const justs = tree.files.filter((file) => justfile.test(file)).flatMap((file) => within(tree, file, readJustfile));
   const recipes = new Map(justs.flatMap((just) => just.recipes.map((recipe) => [recipe.name, recipe] as const)).toReversed());
   const library = libraryOf(tree, recipes);
-  const forges = new Map(situations.map((situation) => [situation, [readGithub(tree, situation), readGitlab(tree, situation)]] as const));
+  const yaml = documentsOf(tree);
+  const forges = new Map(situations.map((situation) => [situation, [readGithub(yaml, situation), readGitlab(yaml, situation)]] as const));
   const reads = [...forges.values()].flat();
   const flake = within(tree, "flake.nix", readFlake)[0];
   const lines = linesOf(tree, reads, rc);

@@ -41,6 +41,8 @@ export type YamlResult =
 
 /** Larger, written out, is no description of a CI: nodes. */
 const mostNodes = 50_000;
+/** Nor is a longer one: lines. */
+const mostLines = 10_000;
 /** Deeper is none either. */
 const deepest = 60;
 /** Beyond these a flow collection nests too deeply for any parser's stack: characters. */
@@ -50,6 +52,8 @@ class Refused extends Error {}
 
 /** @param file its path, for places. Never throws. */
 export function readYaml(text: string, file: string): YamlResult {
+  if (text.split("\n", mostLines + 1).length > mostLines)
+    return { ok: false, message: `it has more than ${mostLines} lines`, line: mostLines };
   if (nestsTooDeeply(text)) return { ok: false, message: "it nests too deeply", line: 1 };
   const lines = new LineCounter();
   try {

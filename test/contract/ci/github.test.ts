@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { documentsOf } from "../../../contract/ci/documents.ts";
 import { evaluate, holds, interpolate, type Lookup } from "../../../contract/ci/expression.ts";
 import { readGithub } from "../../../contract/ci/github.ts";
 import { type ReadJob, type Situation, situations } from "../../../contract/ci/model.ts";
@@ -7,7 +8,7 @@ import { treeOf } from "./world.ts";
 const file = ".github/workflows/ci.yml";
 
 function jobs(text: string, situation: Situation = "main", more: Readonly<Record<string, string>> = {}): readonly ReadJob[] {
-  return readGithub(treeOf({ [file]: text, ...more }), situation).jobs;
+  return readGithub(documentsOf(treeOf({ [file]: text, ...more })), situation).jobs;
 }
 
 function seen(job: ReadJob | undefined, name: string): string | undefined {
@@ -96,7 +97,7 @@ runs:
   });
 
   test("one that is not there is named; one that uses itself ends", () => {
-    expect(readGithub(treeOf({ [file]: workflow }), "main").unread).toEqual([
+    expect(readGithub(documentsOf(treeOf({ [file]: workflow })), "main").unread).toEqual([
       { what: "the action ./act", why: "there is no action.yml", place: { file, line: 5 } },
     ]);
     const itself = "runs: { steps: [{ uses: ./act }, { run: once }] }";
@@ -108,7 +109,7 @@ runs:
       "on: { workflow_call: { inputs: { a: { default: x } } } }\njobs:\n  b: { env: { A: '${{ inputs.a }}' }, steps: [] }\n  c: { uses: ./.github/workflows/callee.yml }\n";
     const caller =
       "on: push\njobs:\n  a: { uses: ./.github/workflows/callee.yml, with: { a: mine } }\n  z: { uses: o/r/.github/workflows/x.yml@v1 }\n";
-    const read = readGithub(treeOf({ [file]: caller, ".github/workflows/callee.yml": callee }), "main");
+    const read = readGithub(documentsOf(treeOf({ [file]: caller, ".github/workflows/callee.yml": callee })), "main");
     expect(read.jobs.find(({ name }) => name === "a / b")).toMatchObject({ forge: "github", runs: "yes" });
     expect(
       seen(

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { conditionHolds } from "../../../contract/ci/condition.ts";
+import { documentsOf } from "../../../contract/ci/documents.ts";
 import { readGitlab } from "../../../contract/ci/gitlab.ts";
 import { type ReadJob, type Situation, situations } from "../../../contract/ci/model.ts";
 import { treeOf } from "./world.ts";
@@ -7,7 +8,7 @@ import { treeOf } from "./world.ts";
 const file = ".gitlab-ci.yml";
 
 function read(text: string, more: Readonly<Record<string, string>> = {}, situation: Situation = "main") {
-  return readGitlab(treeOf({ [file]: text, ...more }), situation);
+  return readGitlab(documentsOf(treeOf({ [file]: text, ...more })), situation);
 }
 
 function job(text: string, name = "build", more: Readonly<Record<string, string>> = {}): ReadJob | undefined {
