@@ -115,7 +115,26 @@ const names = [
   ".envrc",
 ];
 const more = ["flake.nix", "README.md", "docs/x.md", "tinyland.repo.json", ".bazelversion", "x.sh"];
-const repository = fc.array(fc.tuple(fc.constantFrom(...names, ...more), text), { maxLength: 8 }).map((files) => Object.fromEntries(files));
+const random = fc.array(fc.tuple(fc.constantFrom(...names, ...more), text), { maxLength: 8 }).map((files) => Object.fromEntries(files));
+
+/** The repositories of the tests, each read whole. */
+const written = readdirSync(repositories).map((name) => {
+  const tree = repositoryTree(join(repositories, name));
+  return Object.fromEntries(tree.files.map((file) => [file, tree.read(file) ?? ""]));
+});
+/** One of them with some pieces put in, and some taken out. */
+const marred = fc
+  .tuple(fc.constantFrom(...written), fc.array(fc.tuple(fc.nat(20), fc.nat(800), line, fc.nat(12)), { maxLength: 6 }))
+  .map(([files, changes]) => {
+    const changed: Record<string, string> = { ...files };
+    for (const [which, at, piece, cut] of changes) {
+      const file = Object.keys(changed)[which % Object.keys(changed).length] ?? "";
+      const whole = changed[file] ?? "";
+      changed[file] = whole.slice(0, at) + piece + whole.slice(at + cut);
+    }
+    return changed;
+  });
+const repository = fc.oneof({ weight: 1, arbitrary: random }, { weight: 3, arbitrary: marred });
 
 function examined(tree: Tree) {
   const rc = [...rcLines("/w", ["/w/.bazelrc"], (file) => (file.startsWith("/w/") ? tree.read(file.slice(3)) : undefined))];
