@@ -79,7 +79,5 @@ function summary({ lines }: ParityReport, paint: Paint): string {
   const [drift, unknown] = [count("drift"), count("unknown")];
   const open = unknown === 0 ? "" : `, ${unknown} unknown`;
   const alike = `${count("same")} the same, ${count("differs-on-purpose")} on purpose`;
-  return drift === 0
-    ? `${paint.green("nothing drifts")}: ${alike}${open}`
-    : `${paint.red(`${drift} ${drift === 1 ? "drifts" : "drift"}`)}, ${alike}${open}`;
+  return drift === 0 ? `${paint.green("nothing drifts")}: ${alike}${open}` : `${paint.red(`${drift} drift`)}, ${alike}${open}`;
 }
