@@ -8,6 +8,7 @@ import { type ForgeRead, readGithub } from "./github.ts";
 import { readGitlab } from "./gitlab.ts";
 import { type Recipe, readJustfile } from "./just.ts";
 import {
+  type Call,
   type Job,
   type Line,
   plain,
@@ -32,11 +33,15 @@ const documentation = /^(?:[^/]*\.md|(?:docs?|examples?)\/.*\.(?:md|markdown))$/
 const history = /(?:^|\/)(?:change(?:s|log)|history|releases?|news)[^/]*$/i;
 const exampleScript = /^examples?\/.*\.(?:sh|bash)$/i;
 const shellScript = /\.(?:sh|bash)$/i;
+/** What stands there is for tests: it is nobody's to run. */
+const forTests = /(?:^|\/)(?:tests?|testdata|__tests__|fixtures)\//;
 const bazelVersionFile = ".bazelversion";
 
 /** @param rc the lines of the repository's own rc files, by paths from its root */
 export function readRepository(tree: Tree, rc: readonly RcLine[]): Repository {
-  const justs = tree.files.filter((file) => justfile.test(file)).flatMap((file) => within(tree, file, readJustfile));
+  const justs = tree.files
+    .filter((file) => justfile.test(file) && !forTests.test(file))
+    .flatMap((file) => within(tree, file, readJustfile));
   const recipes = new Map(justs.flatMap((just) => just.recipes.map((recipe) => [recipe.name, recipe] as const)).toReversed());
   const library = libraryOf(tree, recipes);
   const yaml = documentsOf(tree);
@@ -44,7 +49,7 @@ export function readRepository(tree: Tree, rc: readonly RcLine[]): Repository {
   const reads = [...forges.values()].flat();
   const flake = within(tree, "flake.nix", readFlake)[0];
   const lines = linesOf(tree, reads, rc);
-  const withCalls = (job: ReadJob): Job => ({ ...job, calls: callsOf(job.commands, library) });
+  const withCalls = (job: ReadJob): Job => ({ ...job, calls: guarded(job, callsOf(job.commands, library)) });
   const jobsIn = (situation: (typeof situations)[number]): readonly Job[] =>
     (forges.get(situation) ?? []).flatMap(({ jobs }) => jobs.map(withCalls));
   const described = (read: (forge: readonly ForgeRead[]) => ForgeRead | undefined): readonly string[] => [
@@ -90,6 +95,15 @@ function scriptOf(kind: Script["kind"], name: string, source: ScriptSource, libr
   return { kind, name, place: source.place, commands, calls: callsOf(commands, library) };
 }
 
+/** A job that puts the shim on its PATH calls the guard by the tool's name. */
+function guarded({ commands }: ReadJob, calls: readonly Call[]): readonly Call[] {
+  const shim = /\bflywheel shim path\b/;
+  const placed = commands.some(
+    ({ words, settings }) => shim.test(words.map(({ text }) => text).join(" ")) || settings.some(({ text }) => shim.test(text)),
+  );
+  return placed ? calls.map((call) => (call.way === "plain" ? { ...call, way: "guard" } : call)) : calls;
+}
+
 /** A script that others are called from is followed where they stand, not again from here. */
 const noLibrary: Library = { recipe: () => undefined, script: () => undefined };
 
@@ -125,7 +139,7 @@ function linesOf(tree: Tree, reads: readonly ForgeRead[], rc: readonly RcLine[])
   const code = new Set([
     ...reads.flatMap(({ files }) => files),
     ...rc.map(({ file }) => file),
-    ...tree.files.filter((file) => justfile.test(file) || shellScript.test(file)),
+    ...tree.files.filter((file) => (justfile.test(file) || shellScript.test(file)) && !forTests.test(file)),
     ...["flake.nix", ".envrc", manifestName, bazelVersionFile],
   ]);
   const plainLines = [...code].flatMap((file) =>

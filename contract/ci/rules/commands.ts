@@ -31,7 +31,8 @@ const printers = new Set(["echo", "printf", "cat"]);
 export const rawBazel: Rule = {
   id: "raw-bazel",
   look(world) {
-    if (!takesPart(world)) return [];
+    // In its own devshell the guard is `bazel`.
+    if (!takesPart(world) || world.repository.flake?.guarded === true) return [];
     const read = world.repository.scripts.filter(({ kind }) => kind === "docs" || kind === "shell-hook");
     const calls = read.flatMap(({ calls }) =>
       calls.filter((call) => call.tool === "bazel" && call.way === "plain" && !call.inNixShell && rawCommands.has(call.command)),

@@ -94,37 +94,37 @@ export const undefinedConfig: Rule = {
 
 export const diskCache: Rule = {
   id: "disk-cache",
-  look: (world) =>
-    builds(world).flatMap(({ call, options }) => {
-      if (call.way === "plain" && !hasCache(options)) return [];
-      const disk = lastFlag(options.flags, "disk_cache");
-      const refused = lastFlag(options.flags, "remote_accept_cached");
-      const lines: ParityLine[] = [];
-      if (disk !== undefined && disk.value !== "" && disk.value !== "true") {
-        const why = "hits of a disk cache pass for the shared cache's: Bazel before 5 prints both alike";
-        lines.push(
-          diskLine("drift", "CI reads a disk cache beside the shared one", {
-            ci: `--disk_cache=${disk.value}`,
-            places: [originOf(disk, call)],
-            why,
-            next: "end CI's config with --disk_cache=",
-          }),
-        );
-      }
-      if (booleanOf(refused) === false && refused !== undefined) {
-        const why = "it writes to the cache, and takes nothing from it";
-        lines.push(
-          diskLine("drift", "CI does not accept what is cached", {
-            ci: "--noremote_accept_cached",
-            places: [originOf(refused, call)],
-            why,
-            next: "take --noremote_accept_cached out",
-          }),
-        );
-      }
-      return lines;
-    }),
+  look: (world) => [...builds(world).flatMap(ofOptions), ...(takesPart(world) ? jobsOnce(world.repository).flatMap(ofActions) : [])],
 };
+
+const diskWhy = "hits of a disk cache pass for the shared cache's: Bazel before 5 prints both alike";
+
+function ofOptions({ call, options }: Built): readonly ParityLine[] {
+  if (call.way === "plain" && !hasCache(options)) return [];
+  const disk = lastFlag(options.flags, "disk_cache");
+  const refused = lastFlag(options.flags, "remote_accept_cached");
+  const lines: ParityLine[] = [];
+  if (disk !== undefined && disk.value !== "" && disk.value !== "true") {
+    const detail = { ci: `--disk_cache=${disk.value}`, places: [originOf(disk, call)], why: diskWhy };
+    lines.push(diskLine("drift", "CI reads a disk cache beside the shared one", { ...detail, next: "end CI's config with --disk_cache=" }));
+  }
+  if (refused !== undefined && booleanOf(refused) === false) {
+    const detail = { ci: "--noremote_accept_cached", places: [originOf(refused, call)] };
+    const why = "it writes to the cache, and takes nothing from it";
+    lines.push(diskLine("drift", "CI does not accept what is cached", { ...detail, why, next: "take --noremote_accept_cached out" }));
+  }
+  return lines;
+}
+
+/** Actions that set Bazel up keep a disk cache of their own where they are asked to. */
+function ofActions({ foreign }: Job): readonly ParityLine[] {
+  return foreign.flatMap(({ name, inputs }) => {
+    const asked = inputs.get("disk-cache");
+    if (!name.includes("setup-bazel") || asked === undefined || asked.unknown.length > 0 || /^(?:false|)$/.test(asked.text)) return [];
+    const detail = { ci: `${name} with disk-cache: ${asked.text}`, places: [asked.place], why: diskWhy };
+    return [diskLine("drift", "CI reads a disk cache beside the shared one", { ...detail, next: "disk-cache: false" })];
+  });
+}
 
 function originOf(flag: Flag, call: Call): Place {
   return flag.origin === undefined ? call.place : { file: flag.origin.file, line: flag.origin.line };
@@ -133,7 +133,7 @@ function originOf(flag: Flag, call: Call): Place {
 export const ciAlone: Rule = {
   id: "ci-alone",
   look(world) {
-    if (!takesPart(world) || world.repository.flake?.guarded === true) return [];
+    if (!takesPart(world)) return [];
     return builds(world)
       .filter(({ call, options }) => call.way === "plain" && !call.inNixShell && !hasCache(options) && !call.args.some(mayHoldOptions))
       .map(({ job, call }) =>

@@ -84,7 +84,16 @@ export const generatedRc: Rule = {
         return [...command.writes, ...tee].filter(isRc).map((file) => ({ file, place: command.place }));
       }),
     );
-    const lines = written.map(({ file, place }): [string, ParityLine] => [
+    // Actions that set Bazel up write their input of that name into the user's.
+    const given = jobsOnce(repository).flatMap(({ foreign }) =>
+      foreign.flatMap(({ name, inputs }) => {
+        const lines = inputs.get("bazelrc");
+        return lines !== undefined && /--(?:remote_|disk_cache)/.test(lines.text)
+          ? [{ file: `the bazelrc of ${name}`, place: lines.place }]
+          : [];
+      }),
+    );
+    const lines = [...written, ...given].map(({ file, place }): [string, ParityLine] => [
       placeWords(place),
       generatedLine("drift", `${file} is generated`, {
         places: [place],

@@ -1,5 +1,5 @@
 /** Who may write to the cache: pull requests and other branches never, the trusted branch if it likes; this machine by its profile. */
-import { type Call, type Job, placeWords, type Setting, type Situation } from "../model.ts";
+import { type Call, type Job, type Place, placeWords, type Setting, type Situation } from "../model.ts";
 import { booleanOf, type Flag, lastFlag, optionsOf } from "../rc.ts";
 import type { ParityLine } from "../report.ts";
 import { distinctSettings, heavyCalls, linesOf, placesOf, type Rule, unknownWords, valuesOf, type World } from "./rule.ts";
@@ -8,10 +8,18 @@ const uploadLine = linesOf("upload");
 const pullLine = linesOf("pull-request-upload");
 
 /** What a job says of uploads: each word with where it says so. */
-type Upload = { readonly uploads: boolean | undefined; readonly setting: Setting; readonly how: string };
+interface Upload {
+  /** undefined: `why` says why it is not known. */
+  readonly uploads: boolean | undefined;
+  readonly setting: Setting;
+  readonly how: string;
+  readonly why: string;
+}
 
 const variable = "GF_BAZEL_REMOTE_UPLOAD";
 const uploadInput = /^(?:remote[-_])?upload(?:[-_].*)?$/i;
+/** The one wrapper of the fleet whose copies have different defaults. */
+const differingWrapper = /bazel-cache-backed/;
 const bazelAction = /flywheel|bazel/i;
 
 export const upload: Rule = {
@@ -43,10 +51,7 @@ export const upload: Rule = {
         lines.push(uploadLine("drift", what, { ...detail(reading, ci), why, next: "take upload = true out of the profile" }));
       }
     }
-    for (const { setting } of unknown.slice(0, 1)) {
-      lines.push(uploadLine("unknown", what, { ...detail(unknown, setting.text), why: unknownWords(setting) }));
-    }
-    return lines;
+    return [...lines, ...unknownLines(unknown).map(({ ci, places, why }) => uploadLine("unknown", what, { here, ci, places, why }))];
   },
 };
 
@@ -64,14 +69,17 @@ function untrusted(world: World, situation: Exclude<Situation, "main">): readonl
   const lines = [...Map.groupBy(writing, ({ how }) => how)].map(([how, of]) =>
     pullLine("drift", `${whose} writes to the Bazel cache`, { ci: how, places: placesOf(of.map(({ setting }) => setting)), why, next }),
   );
-  const unknown = found.filter(({ uploads }) => uploads === undefined);
-  const [first] = unknown;
-  if (first === undefined) return lines;
-  const detail = { ci: first.setting.text, places: placesOf(unknown.map(({ setting }) => setting)) };
-  return [
-    ...lines,
-    pullLine("unknown", `whether ${whose} writes to the Bazel cache`, { ...detail, why: unknownWords(first.setting), next }),
-  ];
+  const unknown = unknownLines(found.filter(({ uploads }) => uploads === undefined));
+  return [...lines, ...unknown.map((detail) => pullLine("unknown", `whether ${whose} writes to the Bazel cache`, { ...detail, next }))];
+}
+
+function unknownLines(
+  uploads: readonly Upload[],
+): readonly { readonly ci: string; readonly places: readonly Place[]; readonly why: string }[] {
+  return [...Map.groupBy(uploads, ({ how, why }) => `${how}\n${why}`).values()].flatMap((same) => {
+    const [first] = same;
+    return first === undefined ? [] : [{ ci: first.how, places: placesOf(same.map(({ setting }) => setting)), why: first.why }];
+  });
 }
 
 function uploadsOf(world: World, job: Job): readonly Upload[] {
@@ -84,6 +92,7 @@ function uploadsOf(world: World, job: Job): readonly Upload[] {
     uploads: setting.unknown.length > 0 ? undefined : /^(?:1|true|yes)$/i.test(setting.text),
     setting,
     how: `${setting.name}: ${setting.text}`,
+    why: unknownWords(setting),
   }));
   return [...told, ...building.flatMap((call) => byCall(world, job, call))];
 }
@@ -94,8 +103,7 @@ function byCall({ repository }: World, job: Job, call: Call): readonly Upload[] 
   if (call.way === "guard") return [];
   const unknown = call.args.find(({ text, unknown }) => text.startsWith("--remote_upload_local_results") && unknown.length > 0);
   const setting = (text: string): Setting => ({ name: call.name, text, unknown: [], place: call.place });
-  if (unknown !== undefined)
-    return [{ uploads: undefined, setting: { ...setting(unknown.text), unknown: unknown.unknown }, how: unknown.text }];
+  if (unknown !== undefined) return [{ uploads: undefined, setting: setting(unknown.text), how: unknown.text, why: unknownWords(unknown) }];
   const { flags } = optionsOf(
     repository.rc,
     call.command,
@@ -104,11 +112,14 @@ function byCall({ repository }: World, job: Job, call: Call): readonly Upload[] 
   const flag = lastFlag(flags, "remote_upload_local_results");
   const uploads = booleanOf(flag);
   if (uploads !== undefined)
-    return [{ uploads, setting: placed(setting(`--remote_upload_local_results=${String(uploads)}`), flag), how: words(flag) }];
+    return [{ uploads, setting: placed(setting(`--remote_upload_local_results=${String(uploads)}`), flag), how: words(flag), why: "" }];
+  if (call.way === "wrapper" && differingWrapper.test(call.name) && valuesOf(job, variable).length === 0) {
+    const why = `copies of this wrapper differ: some upload where ${variable} is not set`;
+    return [{ uploads: undefined, setting: setting(call.name), how: call.name, why }];
+  }
   const cache = lastFlag(flags, "remote_cache", "remote_http_cache");
   if (call.way !== "plain" || cache === undefined || cache.value === "") return [];
-  if (valuesOf(job, variable).length > 0 && call.args.some(({ text }) => text.includes(variable))) return [];
-  return [{ uploads: true, setting: setting("a cache, and nothing of uploads"), how: "Bazel uploads unless it is told not to" }];
+  return [{ uploads: true, setting: setting("a cache, and nothing of uploads"), how: "Bazel uploads unless it is told not to", why: "" }];
 }
 
 function words(flag: Flag | undefined): string {
