@@ -59,6 +59,7 @@ class Reader {
   readonly #situation: Situation;
   readonly #parsed = new Map<string, Yaml | undefined>();
   #trusted = "main";
+  #workflowName = "";
 
   constructor(documents: Documents, situation: Situation) {
     this.#documents = documents;
@@ -70,6 +71,7 @@ class Reader {
     if (root === undefined) return;
     const on = entry(root, "on") ?? entry(root, "true");
     this.#trusted = trustedBranch(on);
+    this.#workflowName = textOf(entry(root, "name")) ?? file;
     const runs = runsOn(on, this.#situation, this.#trusted);
     if (runs === "no") return;
     this.#workflowJobs(root, { inputs: this.#defaults(entry(entry(on, "workflow_call"), "inputs")), runs, name: "", depth: 0 });
@@ -179,7 +181,7 @@ class Reader {
 
   #settings(yaml: Yaml | undefined, contexts: Contexts): Settings {
     const added = entries(yaml).flatMap(([name, value]): Setting[] =>
-      value.kind === "text" ? [{ name, place: value.place, ...interpolate(value.text, this.#lookup(contexts)) }] : [],
+      value.kind === "text" ? [{ name, place: value.place, textLine: value.firstLine, ...interpolate(value.text, this.#lookup(contexts)) }] : [],
     );
     return withSettings(contexts.env, added);
   }
@@ -187,7 +189,7 @@ class Reader {
   #inputs(yaml: Yaml | undefined, contexts: Contexts): Settings {
     return new Map(
       entries(yaml).flatMap(([name, value]): [string, Setting][] =>
-        value.kind === "text" ? [[name, { name, place: value.place, ...interpolate(value.text, this.#lookup(contexts)) }]] : [],
+        value.kind === "text" ? [[name, { name, place: value.place, textLine: value.firstLine, ...interpolate(value.text, this.#lookup(contexts)) }]] : [],
       ),
     );
   }
@@ -204,7 +206,7 @@ class Reader {
   /** What `matrix.x` may be, one at a time. A matrix that is computed is one of nothing known. */
   #combinations(matrix: Yaml | undefined, contexts: Contexts): readonly Settings[] {
     const setting = (name: string, value: Yaml): readonly [string, Setting][] =>
-      value.kind === "text" ? [[name, { name, place: value.place, ...interpolate(value.text, this.#lookup(contexts)) }]] : [];
+      value.kind === "text" ? [[name, { name, place: value.place, textLine: value.firstLine, ...interpolate(value.text, this.#lookup(contexts)) }]] : [];
     let combinations: readonly Settings[] = [new Map()];
     for (const [name, values] of entries(matrix)) {
       if (name === "include" || name === "exclude" || values.kind !== "list") continue;
@@ -251,6 +253,8 @@ class Reader {
         return plain(pull ? this.#trusted : "");
       case "ref_type":
         return plain("branch");
+      case "workflow":
+        return plain(this.#workflowName);
       case "event.repository.default_branch":
         return plain(this.#trusted);
       default:

@@ -285,8 +285,8 @@ function isJob(job: YamlMap): boolean {
 
 function variablesOf(yaml: Yaml | undefined, below: Settings): Settings {
   const own = entries(yaml).flatMap(([name, value]): [string, Setting][] => {
-    const text = textOf(value) ?? textOf(entry(value, "value"));
-    return text === undefined ? [] : [[name, { name, place: value.place, text, unknown: [] }]];
+    const text = value.kind === "map" ? entry(value, "value") : value;
+    return text?.kind === "text" ? [[name, { name, place: value.place, textLine: text.firstLine, text: text.text, unknown: [] }]] : [];
   });
   return new Map([...below, ...own]);
 }

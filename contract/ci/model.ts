@@ -23,6 +23,8 @@ export interface Text {
 export interface Setting extends Text {
   readonly name: string;
   readonly place: Place;
+  /** Where a text of several lines begins: in YAML below its key. */
+  readonly textLine?: number;
 }
 
 export type Settings = ReadonlyMap<string, Setting>;

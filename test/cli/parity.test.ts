@@ -88,7 +88,7 @@ test("another organisation by its profile", async () => {
   expect((await parity(copied("lab-clean"))).exitCode).toBe(1);
   home.write("config/profiles/default.toml", labToml.replace("attic.build", "other.build"));
   const { report } = await parity(join(home.dir, "work/lab-clean"));
-  expect(found(report, "drift")).toContain("drift nix-cache .gitlab-ci.yml:4");
+  expect(found(report, "drift")).toContain("drift nix-cache .gitlab-ci.yml:5");
 });
 
 test("fits 80 columns, without colour under NO_COLOR", async () => {

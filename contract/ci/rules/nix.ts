@@ -58,10 +58,12 @@ function listed(job: Job, list: "substituters" | "trustedPublicKeys"): readonly 
   return configsOf(job).flatMap((config) => nixConfigLists(config.text)[list].map((word) => part(config, word)));
 }
 
-/** A word of a larger text is unknown only where it itself holds what is. */
+/** A word of a larger text stands on a line of its own, and is unknown only where it itself holds what is. */
 function part(whole: Setting, word: string): Setting {
   const unknown = /\$/.test(word) ? whole.unknown : [];
-  return { ...whole, text: word, unknown };
+  const at = whole.text.split("\n").findIndex((line) => line.includes(word));
+  const line = whole.textLine === undefined || at === -1 ? whole.place.line : whole.textLine + at;
+  return { ...whole, text: word, unknown, place: { file: whole.place.file, line } };
 }
 
 function flagged(job: Job, flags: readonly string[]): readonly Setting[] {
