@@ -74,9 +74,11 @@ function* follow(words: readonly Text[], context: Context, library: Library): Ge
   else if (name === "just") yield* recipes(words.slice(1), deeper, library);
   else if (name === "bash" || name === "sh") {
     const inline = words.findIndex(({ text }) => /^-[a-z]*c$/.test(text));
-    const file = words.slice(1).find(({ text }) => !text.startsWith("-"))?.text;
-    const found = file === undefined ? undefined : library.script(file.replace(/^\.\//, ""));
+    const at = words.findIndex(({ text }, index) => index > 0 && !text.startsWith("-"));
+    const file = words[at]?.text ?? "";
+    const found = library.script(file.replace(/^\.\//, ""));
     if (inline > 0) yield* script({ text: words[inline + 1]?.text ?? "", place: context.place });
+    else if (wrapper.test(file.slice(file.lastIndexOf("/") + 1))) yield* wrapperCall(words.slice(at), context);
     else if (found !== undefined) yield* script(found);
   } else if (first.text.includes("/")) {
     const found = library.script(first.text.replace(/^\.\//, ""));

@@ -181,7 +181,9 @@ class Reader {
 
   #settings(yaml: Yaml | undefined, contexts: Contexts): Settings {
     const added = entries(yaml).flatMap(([name, value]): Setting[] =>
-      value.kind === "text" ? [{ name, place: value.place, textLine: value.firstLine, ...interpolate(value.text, this.#lookup(contexts)) }] : [],
+      value.kind === "text"
+        ? [{ name, place: value.place, textLine: value.firstLine, ...interpolate(value.text, this.#lookup(contexts)) }]
+        : [],
     );
     return withSettings(contexts.env, added);
   }
@@ -189,7 +191,9 @@ class Reader {
   #inputs(yaml: Yaml | undefined, contexts: Contexts): Settings {
     return new Map(
       entries(yaml).flatMap(([name, value]): [string, Setting][] =>
-        value.kind === "text" ? [[name, { name, place: value.place, textLine: value.firstLine, ...interpolate(value.text, this.#lookup(contexts)) }]] : [],
+        value.kind === "text"
+          ? [[name, { name, place: value.place, textLine: value.firstLine, ...interpolate(value.text, this.#lookup(contexts)) }]]
+          : [],
       ),
     );
   }
@@ -206,7 +210,9 @@ class Reader {
   /** What `matrix.x` may be, one at a time. A matrix that is computed is one of nothing known. */
   #combinations(matrix: Yaml | undefined, contexts: Contexts): readonly Settings[] {
     const setting = (name: string, value: Yaml): readonly [string, Setting][] =>
-      value.kind === "text" ? [[name, { name, place: value.place, textLine: value.firstLine, ...interpolate(value.text, this.#lookup(contexts)) }]] : [];
+      value.kind === "text"
+        ? [[name, { name, place: value.place, textLine: value.firstLine, ...interpolate(value.text, this.#lookup(contexts)) }]]
+        : [];
     let combinations: readonly Settings[] = [new Map()];
     for (const [name, values] of entries(matrix)) {
       if (name === "include" || name === "exclude" || values.kind !== "list") continue;

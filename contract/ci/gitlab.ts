@@ -35,6 +35,7 @@ class Reader {
   readonly #documents: Documents;
   readonly #situation: Situation;
   readonly #pipelines = new Set<string>();
+  #trusted = "main";
 
   constructor(documents: Documents, situation: Situation) {
     this.#documents = documents;
@@ -48,6 +49,7 @@ class Reader {
     const root = this.#file(file, undefined, new Set());
     if (root === undefined) return;
     const jobs = new Jobs(root);
+    if (prefix === "") this.#trusted = trustedBranch(root);
     const globals = variablesOf(entry(root, "variables"), new Map());
     const started = this.#ruled(entry(entry(root, "workflow"), "rules"), globals);
     if (started.runs === "no") return;
@@ -175,7 +177,7 @@ class Reader {
         case "branch":
           return ref === "branches" || ref === "pushes" || ref.startsWith("/");
         case "main":
-          return ref === "branches" || ref === "pushes" || ref === "main" || ref === "master" || ref.startsWith("/");
+          return ref === "branches" || ref === "pushes" || ref === this.#trusted || ref.startsWith("/");
       }
     };
     const [only, except] = [refs("only"), refs("except")];
@@ -187,18 +189,18 @@ class Reader {
 
   #variable(settings: Settings): Variable {
     const pull = this.#situation === "pull-request";
-    const branch = this.#situation === "main" ? "main" : "some-branch";
+    const branch = this.#situation === "main" ? this.#trusted : "some-branch";
     const predefined: Readonly<Record<string, string | null>> = {
       CI: "true",
       CI_PIPELINE_SOURCE: pull ? "merge_request_event" : "push",
-      CI_DEFAULT_BRANCH: "main",
+      CI_DEFAULT_BRANCH: this.#trusted,
       CI_COMMIT_BRANCH: pull ? null : branch,
       CI_COMMIT_REF_NAME: pull ? "some-branch" : branch,
       CI_COMMIT_TAG: null,
       CI_COMMIT_REF_PROTECTED: this.#situation === "main" ? "true" : "false",
       CI_MERGE_REQUEST_ID: pull ? "1" : null,
       CI_MERGE_REQUEST_IID: pull ? "1" : null,
-      CI_MERGE_REQUEST_TARGET_BRANCH_NAME: pull ? "main" : null,
+      CI_MERGE_REQUEST_TARGET_BRANCH_NAME: pull ? this.#trusted : null,
       CI_MERGE_REQUEST_SOURCE_BRANCH_NAME: pull ? "some-branch" : null,
       CI_OPEN_MERGE_REQUESTS: null,
       GITLAB_CI: "true",
@@ -215,6 +217,17 @@ class Reader {
 interface Ruled {
   readonly runs: Job["runs"] | "no";
   readonly settings: Settings;
+}
+
+const usualBranches = ["main", "master", "trunk"];
+
+/** The default branch is the project's setting: the usual name that the pipeline's conditions speak of, or main. */
+function trustedBranch(root: Yaml): string {
+  const ofJobs = entries(root).flatMap(([, job]) => [
+    ...itemsOf(entry(job, "rules")).flatMap((rule) => /"([^"]*)"|'([^']*)'/.exec(textOf(entry(rule, "if")) ?? "")?.slice(1) ?? []),
+    ...itemsOf(entry(job, "only")).map(textOf),
+  ]);
+  return usualBranches.find((branch) => ofJobs.includes(branch)) ?? "main";
 }
 
 /** A pipeline's jobs with what they extend. */

@@ -16,6 +16,9 @@ export interface ScriptRead {
   readonly forLaterSteps: readonly Setting[];
 }
 
+/** In the words that name what is unknown: only the forge knows … */
+const underCondition = "whether its script sets it";
+
 /** Of one script no more commands are looked at. */
 const mostCommands = 2000;
 
@@ -30,10 +33,13 @@ export function readScript({ text, place }: ScriptSource, given: Settings): Scri
     .map((command) => {
       const at: Place = { file: place.file, line: place.line + command.line };
       const value = (word: string): Text => shellValue(word, environment);
-      const settings = [
+      const made = [
         ...command.assignments.map(([name, word]) => ({ name, place: at, ...value(word) })),
         ...writtenSettings(command, at, value),
       ];
+      // `VAR=x command` is set for that command whenever it runs.
+      const certain = !command.conditional || (command.words.length > 0 && command.writes.length === 0);
+      const settings = certain ? made : made.map((setting) => ({ ...setting, unknown: [...setting.unknown, underCondition] }));
       const words = command.words.map(value);
       const own = new Map(environment);
       for (const setting of settings) own.set(setting.name, setting);
@@ -58,9 +64,11 @@ function isGithubEnv(file: string): boolean {
   return /^\$\{?GITHUB_ENV\}?$/.test(file);
 }
 
-/** `echo "NAME=value" >> "$GITHUB_ENV"`. */
+/** `echo "NAME=value" >> "$GITHUB_ENV"`, and `printf 'NAME=%s\n' value`. */
 function writtenSettings({ words, writes }: ShellCommand, place: Place, value: (word: string) => Text): readonly Setting[] {
-  if (!writes.some(isGithubEnv) || (words[0] !== "echo" && words[0] !== "printf")) return [];
-  const match = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s.exec(words.slice(1).join(" ").replace(/\\n$/, ""));
+  const [printer, format = "", ...rest] = words;
+  if (!writes.some(isGithubEnv) || (printer !== "echo" && printer !== "printf")) return [];
+  const line = printer === "echo" ? [format, ...rest].join(" ") : format.replace("%s", () => rest.join(" "));
+  const match = /^([A-Za-z_][A-Za-z0-9_]*)=(.*)$/s.exec(line.replace(/\\n$/, ""));
   return match === null ? [] : [{ name: match[1] ?? "", place, ...value(match[2] ?? "") }];
 }

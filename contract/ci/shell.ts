@@ -10,8 +10,10 @@ export interface ShellCommand {
   /** Quotes are gone; `$VAR`, `${…}`, `$(…)` and a forge's `${{ … }}` stay as they are. */
   readonly words: readonly string[];
   readonly assignments: readonly (readonly [name: string, value: string])[];
-  /** Files that its output goes to. */
+  /** Files that its output goes to, or that of the `{ … }` it stands in. */
   readonly writes: readonly string[];
+  /** It stands behind an `if`, a loop, `&&` or `||`: whether it runs, only who runs the script sees. */
+  readonly conditional: boolean;
 }
 
 /** Longer scripts are read so far: characters. */
@@ -24,27 +26,51 @@ interface Token {
 }
 
 export function shellCommands(text: string): readonly ShellCommand[] {
-  const commands: ShellCommand[] = [];
+  const commands: (ShellCommand & { readonly writes: string[] })[] = [];
+  const groups: number[] = [];
   let tokens: Token[] = [];
+  let depth = 0;
+  let ended = "";
+  let logical = false;
   const flush = (): void => {
-    const command = commandOf(tokens);
+    const word = tokens.find(({ kind }) => kind === "word")?.text ?? "";
+    if (opening.has(word)) depth += 1;
+    if (word === "{" && groups.length < deepestGroup) groups.push(commands.length);
+    const command = commandOf(tokens, depth > 0 || logical);
     if (command !== undefined) commands.push(command);
+    if (closingWords.has(word)) depth = Math.max(0, depth - 1);
+    // What a group's end writes to, each command of it does.
+    if (word === "}") for (const one of commands.slice(groups.pop() ?? commands.length)) one.writes.push(...(command?.writes ?? []));
     tokens = [];
   };
   for (const token of tokenize(text.slice(0, longestScript))) {
-    if (token.kind === "end") flush();
-    else tokens.push(token);
+    if (token.kind !== "end") {
+      tokens.push(token);
+      ended = "";
+      continue;
+    }
+    if (tokens.length > 0) {
+      flush();
+      logical = false;
+    }
+    if ((token.text === "&" || token.text === "|") && ended === token.text) logical = true;
+    ended = token.text;
   }
   flush();
   return commands;
 }
+
+/** Groups nest no deeper in what people write. */
+const deepestGroup = 20;
+const opening = new Set(["if", "while", "until", "for", "case", "select"]);
+const closingWords = new Set(["fi", "done", "esac"]);
 
 /** What stands before a command and is none itself. */
 const prefixes = new Set(["then", "else", "elif", "if", "do", "while", "until", "!", "{", "(", "time", "exec", "command", "sudo", "nohup"]);
 const assigning = new Set(["export", "env", "declare", "local", "readonly", "typeset"]);
 const assignment = /^([A-Za-z_][A-Za-z0-9_]*)\+?=(.*)$/s;
 
-function commandOf(tokens: readonly Token[]): ShellCommand | undefined {
+function commandOf(tokens: readonly Token[], conditional: boolean): (ShellCommand & { readonly writes: string[] }) | undefined {
   const first = tokens[0];
   if (first === undefined) return undefined;
   const writes: string[] = [];
@@ -66,7 +92,8 @@ function commandOf(tokens: readonly Token[]): ShellCommand | undefined {
     else words.push(text);
   }
   const line = tokens.find(({ kind }) => kind === "word")?.line ?? first.line;
-  return { line, words, assignments, writes };
+  if (words.length + assignments.length + writes.length === 0) return undefined;
+  return { line, words, assignments, writes, conditional };
 }
 
 function* tokenize(text: string): Generator<Token> {

@@ -220,6 +220,7 @@ it.each([
     Array.from({ length: 2000 }, (_, n) => `j${n}: { extends: [j${(n + 1) % 2000}, j${(n * 7) % 2000}], script: [x] }`).join("\n"),
   ],
   ["a script of dollars", "justfile", `build:\n  ${"$(".repeat(long / 2)}`],
+  ["groups in groups", "justfile", `build:\n${"  {\n".repeat(20_000)}${"  } > a\n".repeat(20_000)}`],
   ["a script of quotes", ".envrc", "'\"".repeat(long / 2)],
   [
     "variables that grow",

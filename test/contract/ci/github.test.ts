@@ -72,6 +72,14 @@ jobs:
     expect(last?.environment.get("LATER")?.text).toBe("one-two-three");
   });
 
+  test("what a script sets under a condition is not known, also where a group writes it", () => {
+    const script = "{\n  printf 'A=%s\\n' yes\n  if [ -n \"$X\" ]; then printf 'B=x\\n'; fi\n} >> \"$GITHUB_ENV\"";
+    const steps = JSON.stringify([{ run: script }, { run: "bash scripts/bazel-cache-backed.sh test //..." }]);
+    const [job] = jobs(`on: push\njobs: { a: { steps: ${steps} } }\n`);
+    expect(seen(job, "A")).toBe("yes");
+    expect(seen(job, "B")).toBe("? whether its script sets it");
+  });
+
   test("a matrix is each of its jobs; one that is computed is unknown", () => {
     const of = (matrix: string): readonly (string | undefined)[] =>
       jobs(`on: push\njobs:\n  a:\n    strategy: { matrix: ${matrix} }\n    env: { V: "\${{ matrix.v }}" }\n    steps: []\n`).map((job) =>

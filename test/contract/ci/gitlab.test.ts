@@ -43,6 +43,15 @@ describe("for whom a job runs", () => {
     expect(situations.map((situation) => read(text, {}, situation).jobs.length)).toEqual([1, 1, 1]);
   });
 
+  test.each([
+    "rules: [{ if: '$CI_COMMIT_BRANCH == \"master\"' }]",
+    "only: [master]",
+    "rules: [{ if: '$CI_COMMIT_BRANCH == \"master\" && $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH' }]",
+  ])("a trusted branch of another name: %s", (rules) => {
+    const text = `build:\n  script: x\n  ${rules}\n`;
+    expect(situations.map((situation) => read(text, {}, situation).jobs[0]?.runs ?? "no").join(" ")).toBe("yes no no");
+  });
+
   test("a rule's variables count where it holds", () => {
     const text = `build:
   variables: { UP: "false" }

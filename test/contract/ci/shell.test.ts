@@ -36,9 +36,18 @@ describe("shell", () => {
           ["B", "2 3"],
         ],
         writes: ["$F", "err"],
+        conditional: false,
       },
     ]);
     expect(shellCommands("export -x A=1 B")[0]).toMatchObject({ assignments: [["A", "1"]], words: ["B"] });
+  });
+
+  test("what stands under a condition, and what a group writes to", () => {
+    const text = "a=1\nif x; then b=1; else c=1; fi\nd=1\ny && e=1 || f=1; g=1\nfor i in 1; do h=1; done | i=1\n";
+    const conditional = shellCommands(text).filter((command) => command.conditional && command.assignments.length > 0);
+    expect(conditional.map(({ assignments }) => assignments[0]?.[0])).toEqual(["b", "c", "e", "f", "h"]);
+    const grouped = shellCommands("{\n echo A\n { echo B; } > f\n} >> g\necho C");
+    expect(grouped.filter(({ words }) => words[0] === "echo").map(({ writes }) => writes)).toEqual([["g"], ["f", "g"], []]);
   });
 
   test("what nobody knows is named, and nothing grows without end", () => {
