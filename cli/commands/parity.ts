@@ -5,8 +5,8 @@ import { Exit } from "../../contract/exit.ts";
 import { printable } from "../../contract/text.ts";
 import { loadProfile } from "../../daemon/api/client/settings.ts";
 import { findWorkspace } from "../../shim/scope.ts";
-import { findRealTool } from "../../shim/tool.ts";
 import { defineCommand } from "../command.ts";
+import { hereOf } from "../parity/here.ts";
 import { readRcFiles } from "../parity/rc.ts";
 import { repositoryTree } from "../parity/tree.ts";
 import { viewParity } from "../parity/view.ts";
@@ -30,13 +30,7 @@ export default defineCommand({
     const tree = repositoryTree(root);
     const rc = readRcFiles(root, tree, env["HOME"] || home);
     const status = await readStatus(paths, context.profile);
-    const here = {
-      status,
-      path: findRealTool("bazel", { ...env }).path,
-      rc: rc.here,
-      bazelVersion: env["USE_BAZEL_VERSION"] || undefined,
-      endpoints: env["GITHUB_ACTIONS"] === "true" ? "redacted" : "shown",
-    } as const;
+    const here = hereOf(env, { status, profile, rc: rc.here });
     const report = examine({ profile, repository: readRepository(tree, rc.repository), here }, printable(root, 400));
     if (output.format === "json") output.json(report);
     else output.line(viewParity(report, output.paint, output.columns ?? 80));

@@ -82,6 +82,29 @@ test("the endpoint of CI itself, in a log of a forge: the same, and this machine
   expect(report.lines.find(({ rule }) => rule === "bazel-cache")).toMatchObject({ here: "grpc://<redacted>:9092" });
 });
 
+test("this shell's own words: an endpoint, uploads, an instance name, a Bazel", async () => {
+  await attached("grpc://100.64.0.7:9092");
+  const root = copied("lab-clean");
+  home.write("config/profiles/default.toml", labToml);
+  const own = {
+    BAZEL_REMOTE_CACHE: "grpc://100.64.0.8:9092",
+    GF_BAZEL_REMOTE_UPLOAD: "true",
+    BAZEL_REMOTE_INSTANCE_NAME: "mine",
+    USE_BAZEL_VERSION: "7.0.0",
+  };
+  const { report } = await parity(root, own);
+  const said = (rule: string) => report.lines.find((line) => line.rule === rule);
+  expect(said("bazel-cache")).toMatchObject({
+    verdict: "unknown",
+    here: "grpc://100.64.0.8:9092 (BAZEL_REMOTE_CACHE of this shell, not proved)",
+  });
+  expect(said("upload")).toMatchObject({ verdict: "drift", here: "writes to the cache" });
+  expect(said("bazel-instance")).toMatchObject({ verdict: "drift", here: "mine", ci: "lab" });
+  expect(said("bazel-version")).toMatchObject({ verdict: "drift", here: "7.0.0 (USE_BAZEL_VERSION)" });
+  const hooked = await parity(root, { BAZEL_REMOTE_CACHE: "grpc://100.64.0.8:9092", GF_SHELL_ATTACHED: "grpc://100.64.0.8:9092" });
+  expect(hooked.report.lines.find(({ rule }) => rule === "bazel-cache")?.here).toBe("grpc://100.64.0.7:9092");
+});
+
 test("another organisation by its profile", async () => {
   await attached("grpc://100.64.0.7:9092");
   home.write("config/profiles/default.toml", labToml);

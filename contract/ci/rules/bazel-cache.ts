@@ -65,6 +65,12 @@ function compared(world: World, settings: readonly Setting[]): readonly ParityLi
   const parsed = parseEndpoint(setting.text, "bazel");
   // The contract's rules, and the one about places that no longer exist, speak of these.
   if (!parsed.ok || isStale(world, setting.text)) return [];
+  const own = otherThanAttached(world);
+  if (own !== undefined) {
+    if (sameEndpoint(own, parsed.endpoint)) return [line("same", what, detail)];
+    const why = "this shell names an endpoint of its own: whether it is CI's cache, only who set it knows";
+    return [line("unknown", what, { ...detail, why, next: "unset BAZEL_REMOTE_CACHE" })];
+  }
   if (endpointsOf([bazel.endpoint ?? "", ...bazel.aliases], "bazel").some((own) => sameEndpoint(own, parsed.endpoint)))
     return [line("same", what, detail)];
   return [byProfile(world, parsed.endpoint, detail)];
@@ -106,8 +112,18 @@ function byProfile(world: World, endpoint: Endpoint, detail: Parameters<typeof l
   }
 }
 
+/** An endpoint that this shell's BAZEL_REMOTE_CACHE names, where it is not the attached one by another spelling. */
+function otherThanAttached({ here }: World): Endpoint | undefined {
+  const { bazel } = here.status;
+  const [named] = endpointsOf(here.named === undefined ? [] : [here.named], "bazel");
+  if (named === undefined) return undefined;
+  return endpointsOf([bazel.endpoint ?? "", ...bazel.aliases], "bazel").some((one) => sameEndpoint(one, named)) ? undefined : named;
+}
+
 function hereWords(world: World): string {
   const { bazel } = world.here.status;
+  const other = otherThanAttached(world);
+  if (other !== undefined) return `${shownHere(world, other.url, "bazel")} (BAZEL_REMOTE_CACHE of this shell, not proved)`;
   if (bazel.endpoint === null) return "not attached";
   const named = [bazel.source, bazel.node].filter((word) => word !== null).join(" ");
   return `${shownHere(world, bazel.endpoint, "bazel")}${named === "" ? "" : ` (${named})`}`;
@@ -118,8 +134,8 @@ const instanceLine = linesOf("bazel-instance");
 /** A cache keeps what each instance name was given apart. */
 export const bazelInstance: Rule = {
   id: "bazel-instance",
-  look({ repository, profile, here }) {
-    const own = here.status.bazel.instanceName ?? profile.bazel.instanceName ?? "";
+  look({ repository, here }) {
+    const own = here.instanceName ?? "";
     const settings = jobsOnce(repository).flatMap((job) => valuesOf(job, "BAZEL_REMOTE_INSTANCE_NAME"));
     return [...byText(settings).values()].flatMap((same) => {
       const [first] = same;

@@ -11,6 +11,11 @@ import type { ParityLine, ParityRule, Verdict } from "../report.ts";
 /** This machine, beside which CI is put. */
 export interface Here {
   readonly status: StatusReport;
+  /** What this shell's BAZEL_REMOTE_CACHE names in place of the attachment; undefined where it names none of its own. */
+  readonly named: string | undefined;
+  /** Whether builds of this shell may write to the cache, and under which instance name they read it. */
+  readonly upload: boolean;
+  readonly instanceName: string | undefined;
   /** PATH as the real tools get it: without the guard's directories. */
   readonly path: string;
   /** All rc files that Bazel reads here: the system's, the repository's, the user's. */

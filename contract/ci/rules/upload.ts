@@ -25,7 +25,7 @@ const bazelAction = /flywheel|bazel/i;
 export const upload: Rule = {
   id: "upload",
   look(world) {
-    const own = world.here.status.bazel.upload;
+    const own = world.here.upload;
     const here = own ? "writes to the cache" : "read-only";
     const found = world.repository.jobs.main.flatMap((job) => uploadsOf(world, job));
     const what = "uploads to the Bazel cache";
@@ -48,7 +48,13 @@ export const upload: Rule = {
       if (!own) lines.push(uploadLine("same", what, detail(reading, ci)));
       else {
         const why = "this machine may write to a cache that not even CI's trusted branch writes to";
-        lines.push(uploadLine("drift", what, { ...detail(reading, ci), why, next: "take upload = true out of the profile" }));
+        lines.push(
+          uploadLine("drift", what, {
+            ...detail(reading, ci),
+            why,
+            next: `take upload = true out of the profile, or ${variable} out of this shell`,
+          }),
+        );
       }
     }
     return [...lines, ...unknownLines(unknown).map(({ ci, places, why }) => uploadLine("unknown", what, { here, ci, places, why }))];

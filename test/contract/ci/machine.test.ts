@@ -81,6 +81,17 @@ test("another key here is a drift at each place that names CI's", () => {
   expect(line?.places.map(({ file }) => file)).toEqual([".github/actions/nix/action.yml", ".github/workflows/ci.yml", "flake.nix"]);
 });
 
+test("a shell that names an endpoint of its own, by whatever spelling", () => {
+  const of = (named: string) => fixture("github-clean", { here: { named } }).lines.find(({ rule }) => rule === "bazel-cache");
+  expect(of("grpc://cache-9.example:9092")).toMatchObject({
+    verdict: "unknown",
+    here: "grpc://cache-9.example:9092 (BAZEL_REMOTE_CACHE of this shell, not proved)",
+    next: "unset BAZEL_REMOTE_CACHE",
+  });
+  expect(of("grpc://CACHE-1.example.ts.net:9092")?.verdict).toBe("differs-on-purpose");
+  expect(of(inCluster)?.verdict).toBe("same");
+});
+
 test("another Bazel here", () => {
   const [line] = linesOf(fixture("github-clean", { here: { bazelVersion: "7.0.0" } }), "drift");
   expect(line).toMatchObject({

@@ -141,7 +141,19 @@ export function examineTree(
   { profile = gloriousflywheel, status: more = {}, here = {} }: Beside,
   root = "/work",
 ): ParityReport {
-  const machine: Here = { status: status(profile, more), path: "/usr/bin:/bin", rc, bazelVersion: undefined, endpoints: "shown", ...here };
+  const said = status(profile, more);
+  const { upload, instanceName } = said.bazel;
+  const machine: Here = {
+    status: said,
+    named: undefined,
+    upload,
+    instanceName: instanceName ?? undefined,
+    path: "/usr/bin:/bin",
+    rc,
+    bazelVersion: undefined,
+    endpoints: "shown",
+    ...here,
+  };
   return examine({ profile, repository: readRepository(tree, rc), here: machine }, root);
 }
 
