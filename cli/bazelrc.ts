@@ -1,17 +1,7 @@
 /** Bazel's rc files, line by line with what they import. Read lightly: quoting is not followed. */
 import { dirname, isAbsolute, join } from "node:path";
+import type { RcLine } from "../contract/ci/rc.ts";
 import { readBounded } from "../daemon/api/client/bounded.ts";
-
-export interface RcLine {
-  readonly file: string;
-  /** The one that it begins on, counted from 1. */
-  readonly line: number;
-  /** `build`, `common`, `startup`. */
-  readonly section: string;
-  /** `ci` of `build:ci`. */
-  readonly config: string | undefined;
-  readonly words: readonly string[];
-}
 
 /** A larger rc file is not looked at: bytes. */
 const largest = 1_048_576;
@@ -26,12 +16,13 @@ export function usualRcFiles(root: string, home: string): readonly string[] {
 /**
  * @param root the Bazel workspace, for `%workspace%`
  * @param files in Bazel's order; one that is not there has no lines
+ * @param read of a file by its path; undefined where there is none, or none that should be read
  */
-export function* rcLines(root: string, files: readonly string[]): Generator<RcLine> {
+export function* rcLines(root: string, files: readonly string[], read = readSmall): Generator<RcLine> {
   let left = mostFiles;
   function* look(file: string): Generator<RcLine> {
     left -= 1;
-    const text = left < 0 ? undefined : readSmall(file);
+    const text = left < 0 ? undefined : read(file);
     if (text === undefined) return;
     let line = 1;
     // A backslash at a line's end goes on in the next.

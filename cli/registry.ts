@@ -22,6 +22,7 @@ export const registry: Readonly<Record<string, Load>> = {
   service: () => import("./commands/service.ts"),
   shim: () => import("./commands/shim.ts"),
   doctor: () => import("./commands/doctor.ts"),
+  parity: () => import("./commands/parity.ts"),
   logs: () => import("./commands/logs.ts"),
   history: () => import("./commands/history.ts"),
   completion: () => import("./commands/completion.ts"),

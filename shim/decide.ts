@@ -195,7 +195,7 @@ function attach(line: Extract<Heavy, { kind: "heavy" }>, found: Found, env: Envi
 }
 
 /** GF_BAZEL_REMOTE_UPLOAD over the profile, GF_BAZEL_CACHE_ROLE=read-only over both; undefined where it is neither yes nor no. */
-function uploadPolicy(env: Environment, profile: boolean): boolean | undefined {
+export function uploadPolicy(env: Environment, profile: boolean): boolean | undefined {
   if (env["GF_BAZEL_CACHE_ROLE"] === "read-only") return false;
   const asked = env["GF_BAZEL_REMOTE_UPLOAD"] ?? "";
   if (asked === "") return profile;
