@@ -8,7 +8,10 @@ export interface OptionDefinition {
 }
 
 export interface ArgumentDefinition {
-  /** `<endpoint>` is needed, `[file]` is not, `<tool...>` takes all that is left, options of the tool's own included. */
+  /**
+   * `<endpoint>` is needed, `[file]` is not, `[targets...]` takes any number, between options too; `<tool...>` takes all that
+   * is left, options of the tool's own included.
+   */
   readonly name: string;
   readonly summary: string;
   readonly choices?: readonly string[];

@@ -19,6 +19,9 @@ export type Parsed =
   | { readonly kind: "run"; readonly globals: GlobalValues; readonly values: RawValues; readonly args: readonly string[] }
   | { readonly kind: "help"; readonly text: string };
 
+/** From it on, every word is the tool's. */
+const toolArgument = "<tool...>";
+
 const globalOptions = {
   json: { flag: "--json", summary: "print JSON, for machines" },
   profile: { flag: "--profile <name>", summary: "the profile (else GF_PROFILE, else default)" },
@@ -48,7 +51,7 @@ export function splitCommand(argv: readonly string[]): { name: string | undefine
  */
 export function parse(command: Command, argv: readonly string[]): Parsed {
   const definitions = Object.entries({ ...command.options, ...globalOptions }).map(([key, option]) => ({ key, ...shapeOf(option.flag) }));
-  const takesTool = command.arguments.some(({ name }) => name.includes("..."));
+  const takesTool = command.arguments.some(({ name }) => name === toolArgument);
   const found = new Map<string, string | true>();
   const args: string[] = [];
   const { tokens } = parseArgs({
@@ -145,7 +148,7 @@ export function overview(commands: readonly Command[]): string {
 
 /** Help of one command. */
 function helpOf(command: Command): string {
-  const takesTool = command.arguments.some(({ name }) => name.includes("..."));
+  const takesWords = command.arguments.some(({ name }) => name.includes("..."));
   const words = command.arguments.map(({ name }) => name).join(" ");
   const section = (title: string, rows: readonly (readonly [string, string])[]): string[] =>
     rows.length === 0 ? [] : ["", title, columns(rows)];
@@ -153,7 +156,7 @@ function helpOf(command: Command): string {
     (a, b) => a.code - b.code,
   );
   return [
-    `Usage: flywheel ${command.name} [options]${words === "" ? "" : ` ${takesTool ? "[--] " : ""}${words}`}`,
+    `Usage: flywheel ${command.name} [options]${words === "" ? "" : ` ${takesWords ? "[--] " : ""}${words}`}`,
     "",
     `${command.summary.charAt(0).toUpperCase()}${command.summary.slice(1)}.`,
     ...(command.details === undefined ? [] : ["", wrapped(command.details, 100)]),

@@ -19,6 +19,7 @@ export const registry: Readonly<Record<string, Load>> = {
   service: () => import("./commands/service.ts"),
   shim: () => import("./commands/shim.ts"),
   doctor: () => import("./commands/doctor.ts"),
+  proof: () => import("./commands/proof.ts"),
   logs: () => import("./commands/logs.ts"),
   history: () => import("./commands/history.ts"),
   version: () => import("./commands/version.ts"),
