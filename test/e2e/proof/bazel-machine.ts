@@ -1,5 +1,5 @@
 /** A machine to prove Bazel's cache on: a real Bazel, a real bazel-remote, and a workspace whose rc keeps Bazel's own files here. */
-import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ProofRecord } from "../../../contract/proof/record.ts";
@@ -17,10 +17,14 @@ export interface BazelMachine {
   /** Bazel's output user root; the workspace, the tools and everything else beside them lie below it too. */
   readonly root: string;
   readonly stage: Stage;
+  /** Attached first, and what takes its place where it dies. */
   readonly cache: RunningBazelRemote;
+  readonly other: RunningBazelRemote;
   readonly workspace: Workspace;
   /** Lines of the workspace's .bazelrc, behind those that keep Bazel here; none takes the earlier ones away. */
   rc(lines: readonly string[]): void;
+  /** Words that a wrapper of Bazel adds to every build, which no guard sees. */
+  behindTheGuard(words: readonly string[]): void;
   /** Whether the profile lets this machine fill the cache, from now on. */
   uploads(uploads: "allowed" | "forbidden"): Promise<void>;
   /** `flywheel proof --json …` in the workspace. */
@@ -33,11 +37,14 @@ export async function makeBazelMachine(paths: { readonly bazel: string; readonly
   const root = mkdtempSync(join(tmpdir(), "gf-pf-"));
   const tools = join(root, "tools");
   mkdirSync(tools);
-  symlinkSync(paths.bazel, join(tools, "bazel"));
-  const cache = await startBazelRemote(paths.bazelRemote);
+  const more = join(root, "more-words");
+  writeFileSync(join(tools, "bazel"), wrapper(paths.bazel, more));
+  chmodSync(join(tools, "bazel"), 0o755);
+  const [cache, other] = [await startBazelRemote(paths.bazelRemote), await startBazelRemote(paths.bazelRemote)];
   const nodes = [{ name: "cache", addresses: ["127.0.0.1"], tags: ["tag:bazel-cache"] }];
-  const port = Number(new URL(cache.grpcUrl).port);
-  const stage = await makeStage([tools], { grpcPorts: [port], httpPorts: [], tailnet: { nodes } });
+  // The first port that answers is attached; the other takes its place where that one dies.
+  const grpcPorts = [cache, other].map(({ grpcUrl }) => Number(new URL(grpcUrl).port));
+  const stage = await makeStage([tools], { grpcPorts, httpPorts: [], tailnet: { nodes } });
   const workspace = makeWorkspace(join(root, "workspace"), { targets: 3 });
   const startup = startupOptions(root, "users-own").map((option) => `startup ${option}`);
   const rc: BazelMachine["rc"] = (lines) => writeFileSync(join(workspace.dir, ".bazelrc"), `${[...startup, ...lines].join("\n")}\n`);
@@ -46,7 +53,7 @@ export async function makeBazelMachine(paths: { readonly bazel: string; readonly
   const uploads: BazelMachine["uploads"] = async (asked) => {
     writeFileSync(
       profile,
-      `[tailnet]\nname = "${standInTailnet.name}"\nmagic_dns_suffix = "${standInTailnet.suffix}"\n[bazel]\ngrpc_ports = [${port}]\nupload = ${asked === "allowed"}\n`,
+      `[tailnet]\nname = "${standInTailnet.name}"\nmagic_dns_suffix = "${standInTailnet.suffix}"\n[bazel]\ngrpc_ports = [${grpcPorts.join(", ")}]\nupload = ${asked === "allowed"}\n`,
     );
     await stage.flywheel(["up"]);
   };
@@ -54,8 +61,10 @@ export async function makeBazelMachine(paths: { readonly bazel: string; readonly
     root,
     stage,
     cache,
+    other,
     workspace,
     rc,
+    behindTheGuard: (words) => (words.length === 0 ? rmSync(more, { force: true }) : writeFileSync(more, `${words.join(" ")}\n`)),
     uploads,
     prove: async (words, env = {}) => {
       const run = await stage.flywheel(["proof", "--json", ...words], { cwd: workspace.dir, env });
@@ -65,6 +74,19 @@ export async function makeBazelMachine(paths: { readonly bazel: string; readonly
       await stage.dispose();
       await removeBazelRoot(root);
       await cache.stop();
+      await other.stop();
     },
   };
+}
+
+/** What many have as their `bazel`: a script that runs the real one with some words more, before a `--`. */
+function wrapper(bazel: string, more: string): string {
+  return `#!/bin/bash
+args=("$@"); more=()
+[ -e ${more} ] && read -ra more < ${more}
+for at in "\${!args[@]}"; do
+  [ "\${args[$at]}" = -- ] && exec ${bazel} "\${args[@]:0:$at}" "\${more[@]}" "\${args[@]:$at}"
+done
+exec ${bazel} "$@"
+`;
 }
