@@ -61,7 +61,7 @@ export function judgeBazel(seen: BazelSeen): readonly Reason[] {
     ...seen.later.flatMap((later) => judgeLater(before.endpoint, later)),
     ...(seen.fill === undefined ? [] : judgeFill(seen.fill, before.endpoint)),
     ...(seen.rebuild === undefined ? [] : judgeRebuild(seen.rebuild, before, seen)),
-    ...(seen.rebuild === undefined && seen.fill?.exitCode === 0
+    ...(seen.rebuild === undefined && (seen.fill === undefined || seen.fill.exitCode === 0)
       ? [reason("rebuild-failed", "the targets were not built again", "flywheel proof, once more")]
       : []),
   ];

@@ -62,7 +62,11 @@ const bazelSchema = v.strictObject({
   upload: v.boolean(),
   instanceName: v.nullable(v.string()),
   /** Of those in `comparedFlags`, the ones that were in effect in the rebuild, and their values. */
-  flags: v.record(v.string(), v.string()),
+  flags: v.pipe(
+    v.record(v.string(), v.string()),
+    // An array is an object to valibot.
+    v.check((value) => !Array.isArray(value), "expected an object, found an array"),
+  ),
   /** null: uploads are off, so there was nothing to fill. */
   fill: v.nullable(buildSchema),
   rebuild: v.nullable(buildSchema),

@@ -1,6 +1,5 @@
 /** The Nix half on a real Nix: a path of a signed cache, fetched as anybody could; and everything that only looks like it. */
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -20,8 +19,6 @@ const missing = [nix, nginxPeer].flatMap((peer) => (peer.available ? [] : [peer.
 if (missing.length > 0 && peersRequired()) throw new Error(missing.join("; "));
 const nginxPath = nginxPeer.available ? nginxPeer.path : "";
 
-/** What a proof makes below the temporary directory: gone behind it. */
-const leftBehind = (): readonly string[] => readdirSync(tmpdir()).filter((name) => name.startsWith("flywheel-proof-"));
 const rulesOf = ({ reasons }: ProofRecord): readonly string[] => reasons.map(({ rule }) => rule);
 
 async function standUp(machine: NixMachine, cache: NixCache): Promise<Stage> {
@@ -33,8 +30,18 @@ async function standUp(machine: NixMachine, cache: NixCache): Promise<Stage> {
   return stage;
 }
 
+/** A temporary directory of its own: what a proof makes there is gone behind it. */
+function temporaryOf({ dir }: NixMachine): string {
+  const temporary = join(dir, "tmp");
+  mkdirSync(temporary, { recursive: true });
+  return temporary;
+}
+
 async function prove(machine: NixMachine, stage: Stage, words: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const run = await stage.flywheel(["proof", "--json", ...words], { cwd: machine.dir, env: { ...machine.env, ...env } });
+  const run = await stage.flywheel(["proof", "--json", ...words], {
+    cwd: machine.dir,
+    env: { ...machine.env, TMPDIR: temporaryOf(machine), ...env },
+  });
   const record = JSON.parse(run.stdout) as ProofRecord;
   expectSchema(record);
   return { ...run, record };
@@ -49,7 +56,7 @@ describe.skipIf(missing.length > 0)("the Nix half of a proof", { timeout: 60_000
   const everything = () => ({
     store: storeNames(),
     home: readdirSync(machine.env["HOME"] ?? "", { recursive: true }).filter((name) => !String(name).startsWith(".cache/gloriousflywheel")),
-    temporary: leftBehind(),
+    temporary: readdirSync(temporaryOf(machine)),
   });
 
   beforeAll(async () => {
