@@ -13,14 +13,17 @@ import { readStatus } from "../status/report.ts";
 /** How long an answer that is still coming is waited for: milliseconds. */
 const longestWait = 15_000;
 
-/** The status behind a fresh proof; in CI, where nobody starts a daemon, whatever one that runs says. */
-export async function provedStatus({ env, paths, profile }: Context): Promise<StatusReport> {
+/**
+ * The status behind a fresh proof; in CI, where nobody starts a daemon, whatever one that runs says.
+ * @param signal aborted: nothing that is still coming is waited for
+ */
+export async function provedStatus({ env, paths, profile }: Context, signal: AbortSignal): Promise<StatusReport> {
   try {
     const daemon = env["CI"] ? new DaemonClient(paths) : await runningDaemon(paths);
     const { bazel, detached } = await daemon.status(profile);
     // A daemon that has just been started has not looked for anything yet; what is detached stays so.
     const status = bazel.state === "attached" || detached ? await daemon.verify(profile) : await daemon.up(profile);
-    return isSettled(status) ? status : await settled(daemon, profile, status);
+    return isSettled(status) ? status : await settled(daemon, profile, status, signal);
   } catch (error) {
     // Why there is none is the guard's to say, as it would of a build.
     if (!(error instanceof FlywheelError)) throw error;
@@ -32,9 +35,9 @@ function isSettled({ bazel, nix }: StatusReport): boolean {
   return !bazel.unsettled && !nix.unsettled;
 }
 
-async function settled(daemon: DaemonClient, profile: string, first: StatusReport): Promise<StatusReport> {
+async function settled(daemon: DaemonClient, profile: string, first: StatusReport, signal: AbortSignal): Promise<StatusReport> {
   let last = first;
-  for await (const status of daemon.watch(profile, AbortSignal.timeout(longestWait))) {
+  for await (const status of daemon.watch(profile, AbortSignal.any([signal, AbortSignal.timeout(longestWait)]))) {
     last = status;
     if (isSettled(status)) break;
   }

@@ -61,13 +61,14 @@ export async function proveBazel(
   signal: AbortSignal,
 ): Promise<BazelSeen> {
   const claimed = claimedMode(context);
-  if (before.state === "unattached") return { claimed, before, later: [], fill: undefined, rebuild: undefined };
+  const nothing: BazelSeen = { claimed, before, later: [], fill: undefined, rebuild: undefined };
+  if (before.state === "unattached" || signal.aborted) return nothing;
   const { env, home, cwd, output } = context;
   const { root } = findWorkspace(cwd, env["PWD"]);
   const scratch = makeScratch(outputUserRoot(root, env, env["HOME"] || home, tmpdir()));
   const builder = new Builder(tool, words, scratch, context);
   const look = async (): Promise<BazelAttachmentSeen> => {
-    await provedStatus(context);
+    await provedStatus(context, signal);
     return attachmentOf(tool, words, context);
   };
   try {
@@ -76,22 +77,19 @@ export async function proveBazel(
     if (before.upload) {
       output.notice("flywheel: the first build, which may fill the cache");
       fill = await builder.build("fill", "as the profile says");
+      if (signal.aborted) return nothing;
       later.push(await look());
-      if (fill.exitCode !== 0 || signal.aborted) return { claimed, before, later, fill: heeding(fill, signal), rebuild: undefined };
+      if (fill.exitCode !== 0) return { ...nothing, later, fill };
     } else output.notice("flywheel: uploads are off, so that the cache has to hold these targets already");
     output.notice("flywheel: the rebuild, into an empty output base, with uploads and disk caches off");
     const rebuild = await builder.build("rebuild", "off");
+    if (signal.aborted) return nothing;
     later.push(await look());
-    return { claimed, before, later, fill, rebuild: heeding(rebuild, signal) };
+    return { claimed, before, later, fill, rebuild };
   } finally {
     await builder.end();
     await removeScratch(scratch);
   }
-}
-
-/** Whatever it ended with: one that was told to stop shows nothing. */
-function heeding(build: BuildSeen, signal: AbortSignal): BuildSeen {
-  return { ...build, interrupted: build.interrupted || signal.aborted };
 }
 
 function claimedMode({ env, cwd }: Context): SubstrateMode | undefined {

@@ -29,7 +29,8 @@ export async function proveNix(
   context: Context,
   signal: AbortSignal,
 ): Promise<NixProved> {
-  if (before.state === "unattached") return { version: null, seen: { before, after: undefined, path: undefined, substitution: undefined } };
+  if (before.state === "unattached" || signal.aborted)
+    return { version: null, seen: { before, after: undefined, path: undefined, substitution: undefined } };
   const { output } = context;
   const scratch = makeScratch(tmpdir());
   try {
@@ -40,7 +41,7 @@ export async function proveNix(
     if (path.state === "none") return { version, seen: { before, after: undefined, path, substitution: undefined } };
     output.notice(`flywheel: fetching ${path.path} into an empty store, without a token`);
     const substitution = await nix.fetch(path.path, before, (line) => output.notice(line));
-    await provedStatus(context);
+    await provedStatus(context, signal);
     return { version, seen: { before, after: await nixAttachment(context), path, substitution } };
   } finally {
     await removeScratch(scratch);

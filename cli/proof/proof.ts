@@ -44,7 +44,7 @@ async function observed(request: ProofRequest, context: Context, signal: AbortSi
   const { paths, profile: profileName } = context;
   const profile = loadProfile(paths, profileName);
   const [madeAt, started] = [new Date().toISOString(), performance.now()];
-  const status = await provedStatus(context);
+  const status = await provedStatus(context, signal);
   const contract = await contractOf(request, status, profile, context);
   const shown = contract.context === "github-actions" ? "redacted" : request.endpoints;
   const identify = (endpoint: Endpoint) => identityOf(endpoint, status, profile, shown);

@@ -8,6 +8,7 @@ import { hideEndpoints } from "./hide.ts";
 import { judgeNix, type NixSeen } from "./nix.ts";
 import {
   type BazelProof,
+  type Comparison,
   type EndpointIdentity,
   type NixProof,
   type ProofBuild,
@@ -80,8 +81,8 @@ export function proofRecord(facts: ProofFacts): ProofRecord {
     notShown: [],
     ci: null,
   } satisfies ProofRecord;
-  const comparison = ci === undefined ? null : compareProofs(bare, ci);
-  const drift = comparison === null ? [] : driftReasons(comparison).map(said);
+  const comparison = ci === undefined ? null : hiddenComparison(compareProofs(bare, ci), hidden);
+  const drift = comparison === null ? [] : driftReasons(comparison);
   const proved = bare.proved && drift.length === 0;
   const reasons = [...bare.reasons, ...drift];
   const whole = { ...bare, proved, productEvidence: bare.productEvidence && proved, reasons, ci: comparison };
@@ -135,6 +136,12 @@ function nixProof({ version, endpoint, cache, seen }: NixFacts): NixProof {
           },
     signature: substitution?.signature ?? "unchecked",
   };
+}
+
+/** CI's record may show its endpoints: this one then does not. */
+function hiddenComparison({ madeAt, lines }: Comparison, hosts: readonly string[] | undefined): Comparison {
+  if (hosts === undefined) return { madeAt, lines };
+  return { madeAt, lines: lines.map((line) => ({ ...line, here: hideEndpoints(line.here, hosts), ci: hideEndpoints(line.ci, hosts) })) };
 }
 
 function hiddenReason({ part, rule, message, next }: Reason, hosts: readonly string[]): Reason {

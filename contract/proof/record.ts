@@ -63,9 +63,10 @@ const bazelSchema = v.strictObject({
   instanceName: v.nullable(v.string()),
   /** Of those in `comparedFlags`, the ones that were in effect in the rebuild, and their values. */
   flags: v.pipe(
-    v.record(v.string(), v.string()),
+    v.unknown(),
     // An array is an object to valibot.
     v.check((value) => !Array.isArray(value), "expected an object, found an array"),
+    v.record(v.string(), v.string()),
   ),
   /** null: uploads are off, so there was nothing to fill. */
   fill: v.nullable(buildSchema),

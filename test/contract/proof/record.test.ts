@@ -177,6 +177,12 @@ describe("beside CI's record", () => {
     expect(drift(ci)).toEqual([]);
     expect(compareProofs(good, ci).lines.find(({ verdict }) => verdict === "route")?.what).toBe("Bazel endpoint");
     expect(proofRecord({ ...facts, ci })).toMatchObject({ proved: true, ci: { madeAt: ci.madeAt } });
+    const showing: ProofRecord = {
+      ...ci,
+      bazel: ci.bazel && { ...ci.bazel, endpoint: { ...identity, url: "grpc://inside.example.org:9092", digest: "f" } },
+    };
+    expect(JSON.stringify(proofRecord({ ...facts, ci: showing }).ci)).not.toContain("inside.example.org");
+    expect(JSON.stringify(proofRecord({ ...facts, ci: showing, hidden: undefined }).ci)).toContain("inside.example.org");
   });
 
   test.for<[string, ProofRecord]>([

@@ -222,6 +222,21 @@ describe.for(realBazels())("Bazel $version", (bazel) => {
     rmSync(fifo);
   });
 
+  test("in CI, where nobody starts a daemon, what the runner's environment names is proved", needs, async () => {
+    await machine.stage.down();
+    const { record, exitCode, stderr } = await machine.prove(["//:all"], { CI: "true", BAZEL_REMOTE_CACHE: machine.cache.grpcUrl });
+    expect(rulesOf(record), stderr).toEqual([]);
+    expect(exitCode).toBe(0);
+    expect(record).toMatchObject({
+      proved: true,
+      machine: { context: "ci" },
+      profileState: "local-proof",
+      bazel: { endpoint: { source: "operator", by: null } },
+    });
+    expectSchema(record);
+    expect(existsSync(join(machine.stage.env["GF_RUNTIME_DIR"] ?? "", "daemon.sock"))).toBe(false);
+  });
+
   test("an endpoint that is swapped half-way, for one that holds the same, is not what was proved", needs, async () => {
     await machine.uploads("allowed");
     const { fifo, run } = waitingBuild(machine);
