@@ -2,6 +2,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { StatusReport } from "../../../contract/api.ts";
 import type { ProofRecord } from "../../../contract/proof/record.ts";
 import { removeBazelRoot, startupOptions } from "../../fixtures/bazel/run.ts";
 import { makeWorkspace, type Workspace } from "../../fixtures/bazel/workspace.ts";
@@ -17,9 +18,8 @@ export interface BazelMachine {
   /** Bazel's output user root; the workspace, the tools and everything else beside them lie below it too. */
   readonly root: string;
   readonly stage: Stage;
-  /** Attached first, and what takes its place where it dies. */
-  readonly cache: RunningBazelRemote;
-  readonly other: RunningBazelRemote;
+  /** Two caches stand behind one node: the one that the daemon attached, and the one that takes its place where it dies. */
+  caches(): Promise<{ readonly attached: RunningBazelRemote; readonly spare: RunningBazelRemote }>;
   readonly workspace: Workspace;
   /** Lines of the workspace's .bazelrc, behind those that keep Bazel here; none takes the earlier ones away. */
   rc(lines: readonly string[]): void;
@@ -40,10 +40,9 @@ export async function makeBazelMachine(paths: { readonly bazel: string; readonly
   const more = join(root, "more-words");
   writeFileSync(join(tools, "bazel"), wrapper(paths.bazel, more));
   chmodSync(join(tools, "bazel"), 0o755);
-  const [cache, other] = [await startBazelRemote(paths.bazelRemote), await startBazelRemote(paths.bazelRemote)];
+  const both = [await startBazelRemote(paths.bazelRemote), await startBazelRemote(paths.bazelRemote)];
   const nodes = [{ name: "cache", addresses: ["127.0.0.1"], tags: ["tag:bazel-cache"] }];
-  // The first port that answers is attached; the other takes its place where that one dies.
-  const grpcPorts = [cache, other].map(({ grpcUrl }) => Number(new URL(grpcUrl).port));
+  const grpcPorts = both.map(({ grpcUrl }) => Number(new URL(grpcUrl).port));
   const stage = await makeStage([tools], { grpcPorts, httpPorts: [], tailnet: { nodes } });
   const workspace = makeWorkspace(join(root, "workspace"), { targets: 3 });
   const startup = startupOptions(root, "users-own").map((option) => `startup ${option}`);
@@ -60,8 +59,13 @@ export async function makeBazelMachine(paths: { readonly bazel: string; readonly
   return {
     root,
     stage,
-    cache,
-    other,
+    caches: async () => {
+      const { bazel } = JSON.parse((await stage.flywheel(["status", "--json"])).stdout) as StatusReport;
+      const attached = both.find(({ grpcUrl }) => grpcUrl === bazel.endpoint);
+      const spare = both.find((each) => each !== attached);
+      if (attached === undefined || spare === undefined) throw new Error(`attached is ${String(bazel.endpoint)}: ${String(bazel.reason)}`);
+      return { attached, spare };
+    },
     workspace,
     rc,
     behindTheGuard: (words) => (words.length === 0 ? rmSync(more, { force: true }) : writeFileSync(more, `${words.join(" ")}\n`)),
@@ -73,8 +77,7 @@ export async function makeBazelMachine(paths: { readonly bazel: string; readonly
     [Symbol.asyncDispose]: async () => {
       await stage.dispose();
       await removeBazelRoot(root);
-      await cache.stop();
-      await other.stop();
+      for (const cache of both) await cache.stop();
     },
   };
 }

@@ -1,4 +1,7 @@
-/** The Bazel half on real Bazels and a real bazel-remote: what it proves, and everything that only looks like it. */
+/**
+ * The Bazel half on real Bazels and a real bazel-remote: what it proves, and everything that only looks like it. In order:
+ * each test goes on with the caches that the ones before it filled.
+ */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -171,7 +174,7 @@ describe.for(realBazels())("Bazel $version", (bazel) => {
   test("what a wrapper does behind the guard is seen in the build's own events", needs, async () => {
     machine.behindTheGuard(["--noremote_accept_cached"]);
     expect((await expectNotProved(["cache-not-read", "no-hits"])).bazel?.rebuild?.processes).toMatchObject({ hits: 0, misses: 3 });
-    machine.behindTheGuard([`--remote_cache=${machine.other.grpcUrl}`]);
+    machine.behindTheGuard([`--remote_cache=${(await machine.caches()).spare.grpcUrl}`]);
     await expectNotProved(["endpoint-swapped", "no-hits"]);
     machine.behindTheGuard([`--disk_cache=${join(machine.root, "disk")}`]);
     // They are hits, and of a full disk cache.
@@ -204,6 +207,7 @@ describe.for(realBazels())("Bazel $version", (bazel) => {
       cwd: machine.workspace.dir,
       env: machine.stage.env,
       stdio: ["ignore", "pipe", "ignore"],
+      detached: true,
     });
     let said = "";
     child.stdout.on("data", (chunk: Buffer) => {
@@ -214,8 +218,10 @@ describe.for(realBazels())("Bazel $version", (bazel) => {
     expect(scratch).toHaveLength(1);
     const server = Number(readFileSync(join(machine.root, scratch[0] ?? "", "rebuild/server/server.pid.txt"), "utf8"));
     const exited = once(child, "exit");
-    child.kill("SIGTERM");
-    expect(await exited).toEqual([143, null]);
+    // As a service's stop does it, to this process alone; and as a terminal does it, to all that run on it.
+    const [pid, signal, code] = bazel.version === "2.1.0" ? ([1, "SIGTERM", 143] as const) : ([-1, "SIGINT", 130] as const);
+    process.kill(pid * (child.pid ?? 0), signal);
+    expect(await exited).toEqual([code, null]);
     expect(said).toBe("");
     expect(everything()).toEqual(before);
     expect(existsSync(`/proc/${server}`)).toBe(false);
@@ -223,8 +229,9 @@ describe.for(realBazels())("Bazel $version", (bazel) => {
   });
 
   test("in CI, where nobody starts a daemon, what the runner's environment names is proved", needs, async () => {
+    const { attached } = await machine.caches();
     await machine.stage.down();
-    const { record, exitCode, stderr } = await machine.prove(["//:all"], { CI: "true", BAZEL_REMOTE_CACHE: machine.cache.grpcUrl });
+    const { record, exitCode, stderr } = await machine.prove(["//:all"], { CI: "true", BAZEL_REMOTE_CACHE: attached.grpcUrl });
     expect(rulesOf(record), stderr).toEqual([]);
     expect(exitCode).toBe(0);
     expect(record).toMatchObject({
@@ -239,12 +246,13 @@ describe.for(realBazels())("Bazel $version", (bazel) => {
 
   test("an endpoint that is swapped half-way, for one that holds the same, is not what was proved", needs, async () => {
     await machine.uploads("allowed");
+    const { attached, spare } = await machine.caches();
     const { fifo, run } = waitingBuild(machine);
     const proof = machine.prove(["//:wait", "//:t0"]);
     await run();
     // The first build runs, attached to the one; now it dies, and the other takes its place.
-    const published = machine.stage.published(`endpoint ${machine.other.grpcUrl}`, { timeoutMs: 60_000 });
-    await machine.cache.stop();
+    const published = machine.stage.published(`endpoint ${spare.grpcUrl}`, { timeoutMs: 60_000 });
+    await attached.stop();
     await published;
     writeFileSync(`${fifo}.go`, "");
     const { record, exitCode, stderr } = await proof;
@@ -253,7 +261,7 @@ describe.for(realBazels())("Bazel $version", (bazel) => {
     expect(rulesOf(record), stderr).toContain("endpoint-swapped");
     expectSchema(record);
     // And without any attachment at all.
-    await machine.other.stop();
+    await spare.stop();
     await expectNotProved(["bazel-unattached", "strict-cache"]);
   });
 });
