@@ -15,10 +15,15 @@ export interface OptionDefinition {
 }
 
 export interface ArgumentDefinition {
-  /** `<endpoint>` is needed, `[file]` is not, `<tool...>` takes all that is left, options of the tool's own included. */
+  /**
+   * `<endpoint>` is needed, `[file]` is not; `<tool...>` and `[command...]` take all that is left, options of the tool's own
+   * included, unless they are `mixed`.
+   */
   readonly name: string;
   readonly summary: string;
   readonly choices?: readonly string[];
+  /** Of `[…...]`: options may stand among its words; without it every word from the first on is the tool's. */
+  readonly mixed?: true;
   readonly completes?: Completes;
 }
 

@@ -90,7 +90,7 @@ export function parse(command: Command, argv: readonly string[]): Parsed {
 
 /** Whether it hands a tool all that is left of the command line. */
 export function takesTool(command: Command): boolean {
-  return command.arguments.some(({ name }) => name.includes("..."));
+  return command.arguments.some(({ name, mixed }) => name.includes("...") && mixed !== true);
 }
 
 export interface OptionShape {

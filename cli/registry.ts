@@ -23,6 +23,7 @@ export const registry: Readonly<Record<string, Load>> = {
   shim: () => import("./commands/shim.ts"),
   doctor: () => import("./commands/doctor.ts"),
   parity: () => import("./commands/parity.ts"),
+  proof: () => import("./commands/proof.ts"),
   logs: () => import("./commands/logs.ts"),
   history: () => import("./commands/history.ts"),
   completion: () => import("./commands/completion.ts"),

@@ -1,19 +1,18 @@
 /** Recording Bazel: its build events tell the counts; a file of them that the user or an IDE asked for is read, never replaced. */
-import { createReadStream, mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
-import { createInterface } from "node:readline";
-import { BuildEventReader } from "../../contract/bazel/build-events.ts";
 import { readCommandLine } from "../../contract/bazel/command-line.ts";
 import { doubtOf } from "../../contract/bazel/processes.ts";
 import type { Tally } from "../../contract/invocation.ts";
 import { rcLines, usualRcFiles } from "../bazelrc.ts";
+import { readBuildEvents } from "./build-events.ts";
 import type { Ending } from "./child.ts";
 import { outcomeOf, type Reading, type Recorder } from "./recorder.ts";
 
 const option = "build_event_json_file";
 /** Bazel's ExitCode.INTERRUPTED. */
-const interrupted = 8;
+export const interrupted = 8;
 
 interface Place {
   readonly cwd: string;
@@ -79,18 +78,16 @@ async function read(file: string, since: number, ending: Ending): Promise<Readin
   if (stats?.isFile() !== true || stats.mtimeMs < since - 1000) {
     return { ...unread(ending, "Bazel wrote no build events"), ran: ending.code !== 78 };
   }
-  const reader = new BuildEventReader();
-  for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })) reader.add(line);
-  const { processes, options, version } = reader.result;
+  const { counts, namesDiskCache, options, version } = await readBuildEvents(file);
   const endpoint = options === undefined ? undefined : options.get("remote_cache") || null;
   const tally: Tally =
-    processes === undefined
+    counts === undefined
       ? { state: "unknown", why: "Bazel's build events count no processes: the build did not come to its end" }
       : {
           state: "counted",
-          counts: processes.counts,
+          counts,
           source: "build-events",
-          doubt: doubtOf(processes, { diskCache: (options?.get("disk_cache") ?? "") !== "", version }),
+          doubt: doubtOf({ counts, namesDiskCache }, { diskCache: (options?.get("disk_cache") ?? "") !== "", version }),
         };
   return { ran: true, endpoint, outcome: outcomeOf(ending, interrupted), tally };
 }

@@ -17,6 +17,8 @@ export interface Beside {
   readonly file: string;
   readonly args: readonly string[];
   readonly env: Environment;
+  /** `stderr`: what it says there goes to standard error, since standard output is ours. */
+  readonly stdout?: "inherit" | "stderr";
   /** The tool's standard error, where it is not to be the terminal's. */
   readonly onStarted: (child: ChildProcess) => void;
   readonly stderr: "inherit" | "pipe";
@@ -27,11 +29,11 @@ export interface Beside {
  * tool's to heed; what is sent to this process alone is passed on.
  * @throws FlywheelError `internal` where it cannot be started
  */
-export async function runBeside({ file, args, env, stderr, onStarted }: Beside): Promise<Ending> {
+export async function runBeside({ file, args, env, stdout, stderr, onStarted }: Beside): Promise<Ending> {
   const heard = new Map<NodeJS.Signals, () => void>();
   const startedAt = new Date();
   const started = performance.now();
-  const child = spawn(file, args, { stdio: ["inherit", "inherit", stderr], env: { ...env } });
+  const child = spawn(file, args, { stdio: ["inherit", stdout === "stderr" ? 2 : "inherit", stderr], env: { ...env } });
   for (const signal of ["SIGINT", "SIGQUIT"] as const) heard.set(signal, () => {});
   for (const signal of ["SIGTERM", "SIGHUP"] as const) heard.set(signal, () => void child.kill(signal));
   for (const [signal, listener] of heard) process.on(signal, listener);

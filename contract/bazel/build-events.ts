@@ -1,4 +1,5 @@
 /** What Bazel's build events (one JSON object a line, build_event_stream.proto) say of how a build went. */
+import type { Counts } from "../invocation.ts";
 import { type Processes, parseProcesses } from "./processes.ts";
 
 export interface BuildEvents {
@@ -6,7 +7,9 @@ export interface BuildEvents {
   readonly version: string | undefined;
   /** The effective values at the end of all rc files and flags; undefined where the event is missing. */
   readonly options: ReadonlyMap<string, string> | undefined;
-  readonly processes: Processes | undefined;
+  readonly counts: Counts | undefined;
+  /** Whether the counts tell a disk cache's hits apart from those of the shared cache. */
+  readonly namesDiskCache: boolean;
   /** BuildFinished: undefined where the build never came to it. */
   readonly exitCode: number | undefined;
   /** `INTERRUPTED`, `TESTS_FAILED`. */
@@ -44,7 +47,14 @@ export class BuildEventReader {
 
   get result(): BuildEvents {
     const [version] = /^\d+\.\d+\.\d+\S{0,20}/.exec(this.#version ?? "") ?? [];
-    return { version, options: this.#options, processes: this.#processes, exitCode: this.#exit?.code, exitName: this.#exit?.name };
+    return {
+      version,
+      options: this.#options,
+      counts: this.#processes?.counts,
+      namesDiskCache: this.#processes?.namesDiskCache === true,
+      exitCode: this.#exit?.code,
+      exitName: this.#exit?.name,
+    };
   }
 }
 

@@ -26,14 +26,20 @@ test("version, effective options, counts and exit code", () => {
     finished('{"name":"SUCCESS"}'),
     stats("20 processes: 19 remote cache hit, 1 linux-sandbox."),
   );
-  expect(events).toMatchObject({ version: "2.1.0", exitCode: 0, exitName: "SUCCESS", processes: { counts: { hits: 19, misses: 1 } } });
+  expect(events).toMatchObject({
+    version: "2.1.0",
+    exitCode: 0,
+    exitName: "SUCCESS",
+    counts: { hits: 19, misses: 1 },
+    namesDiskCache: false,
+  });
   expect(events.options?.get("remote_cache")).toBe("grpc://192.0.2.1:9092");
   expect(events.options?.get("disk_cache")).toBe("");
 });
 
 test("a Bazel without a version has none, and a failure has its code", () => {
   expect(read(started(""), finished('{"name":"INTERRUPTED","code":8}'))).toEqual({
-    ...{ version: undefined, options: undefined, processes: undefined, exitCode: 8, exitName: "INTERRUPTED" },
+    ...{ version: undefined, options: undefined, counts: undefined, namesDiskCache: false, exitCode: 8, exitName: "INTERRUPTED" },
   });
   expect(read(started("4.2.3- (@non-git)")).version).toMatch(/^4\.2\.3/);
 });
@@ -44,7 +50,7 @@ test("the original command line is not the effective one", () => {
 
 test("what is cut off, or none of Bazel's, tells nothing and never throws", () => {
   const whole = stats("1 process: 1 internal.");
-  for (let length = 0; length < whole.length; length += 1) expect(read(whole.slice(0, length)).processes).toBeUndefined();
+  for (let length = 0; length < whole.length; length += 1) expect(read(whole.slice(0, length)).counts).toBeUndefined();
   for (const odd of [
     "null",
     '{"id":{"started":{}},"started":null}',
