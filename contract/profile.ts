@@ -64,6 +64,8 @@ export const profileSchema = v.strictObject({
       substituter: v.optional(v.string()),
     }),
   ),
+  /** Endpoints that the organisation names outright: operator candidates of this profile alone. */
+  endpoints: v.optional(v.strictObject({ bazel: v.optional(v.array(v.string())), nix: v.optional(v.array(v.string())) })),
   cluster: v.optional(
     v.strictObject({
       enabled: v.optional(v.boolean()),
@@ -104,6 +106,7 @@ export interface Profile {
     readonly publicKey: string | undefined;
     readonly substituter: string | undefined;
   };
+  readonly endpoints: { readonly bazel: readonly string[]; readonly nix: readonly string[] };
   readonly cluster: { readonly enabled: boolean; readonly bazel: readonly string[]; readonly nix: readonly string[] };
   readonly contract: { readonly stale: readonly string[]; readonly runnerLabels: readonly string[] };
 }
@@ -128,6 +131,7 @@ const conventions: Omit<Profile, "name"> = {
     publicKey: undefined,
     substituter: undefined,
   },
+  endpoints: { bazel: [], nix: [] },
   cluster: { enabled: false, bazel: [], nix: [] },
   contract: { stale: [], runnerLabels: ["^[a-z0-9][a-z0-9-]*-(nix|nix-heavy|nix-kvm|nix-gpu|docker|dind)$"] },
 };
@@ -178,6 +182,10 @@ export function resolveProfile(name: string, file: ProfileFile): Profile {
       cache: file.nix?.cache ?? base.nix.cache,
       publicKey: file.nix?.public_key ?? base.nix.publicKey,
       substituter: file.nix?.substituter ?? base.nix.substituter,
+    },
+    endpoints: {
+      bazel: file.endpoints?.bazel ?? base.endpoints.bazel,
+      nix: file.endpoints?.nix ?? base.endpoints.nix,
     },
     cluster: {
       enabled: file.cluster?.enabled ?? base.cluster.enabled,

@@ -118,6 +118,7 @@ export class Service implements ApiHandlers {
       faults.set("operator", messageOf(error));
     }
     this.#keeper("default");
+    this.#keepMapped();
   }
 
   get logLevel(): Config["daemon"]["logLevel"] {
@@ -236,6 +237,7 @@ export class Service implements ApiHandlers {
       const profiles = new Map([...this.#keepers.keys()].map((name) => [name, this.#exists(name) ? loadProfile(paths, name) : undefined]));
       this.#adopt(config, trust, profiles);
       faults.set("config", undefined);
+      this.#keepMapped();
     } catch (error) {
       faults.set("config", `the old configuration holds: ${messageOf(error)}`);
       log.warn(`the old configuration holds: ${messageOf(error)}`);
@@ -321,6 +323,22 @@ export class Service implements ApiHandlers {
   #reconsiderAll(): void {
     if (!this.#begun) return;
     for (const keeper of this.#keepers.values()) void keeper.reconsider();
+  }
+
+  /** The profiles of `[[repositories]]` are attached before their first command asks. One that is broken keeps no other from it. */
+  #keepMapped(): void {
+    const { faults, log } = this.#options;
+    const broken = [...new Set(this.#config.repositories.map(({ profile }) => profile))].flatMap((name) => {
+      try {
+        this.#keeper(name);
+        return [];
+      } catch (error) {
+        if (!(error instanceof FlywheelError)) throw error;
+        return [error.message];
+      }
+    });
+    const fault = broken.join("; ");
+    if (faults.set("repositories", fault === "" ? undefined : `[[repositories]] of config.toml: ${fault}`) && fault !== "") log.warn(fault);
   }
 
   /** @throws FlywheelError `config-invalid` where there is no such profile, or its file is malformed */

@@ -9,6 +9,7 @@ import type { TrustStore } from "../../contract/trust.ts";
 import { loadConfig, loadProfile } from "../../daemon/api/client/settings.ts";
 import { readTrust } from "../../daemon/api/client/trust.ts";
 import type { Context } from "../context.ts";
+import type { ProfileChoice } from "../profile.ts";
 import { readStatus } from "../status/report.ts";
 
 export type Read<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: FlywheelError };
@@ -18,6 +19,7 @@ export interface Facts {
   readonly home: string;
   readonly paths: Paths;
   readonly profileName: string;
+  readonly profileChoice: ProfileChoice;
   readonly cwd: Read<string>;
   readonly config: Read<Config>;
   readonly profile: Read<Profile>;
@@ -28,12 +30,13 @@ export interface Facts {
 
 /** Changes nothing, and starts nothing. */
 export async function readFacts(context: Context): Promise<Facts> {
-  const { env, home, paths, profile } = context;
+  const { env, home, paths, profile, profileChoice } = context;
   return {
     env,
     home,
     paths,
     profileName: profile,
+    profileChoice,
     cwd: read(() => context.cwd),
     config: read(() => loadConfig(paths)),
     profile: read(() => loadProfile(paths, profile)),

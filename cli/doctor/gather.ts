@@ -179,7 +179,7 @@ function knownOf(facts: Facts): Known {
       ...spelled(paths.runtime).map((path) => ["<runtime>", path] as const),
       ...distinct(homes.flatMap(spelled)).map((path) => ["~", path] as const),
     ],
-    workspaces: distinct(workspaces(facts, status).flatMap(spelled)),
+    workspaces: [...distinct(workspaces(facts, status).flatMap(spelled)), ...scopes(facts)],
     tailnets: [
       ...[status?.tailnet.name, status?.tailnet.magicDnsSuffix, profile?.tailnet.name, profile?.tailnet.magicDnsSuffix],
       ...(trust?.tailnets ?? []).flatMap((one) => [one.name, one.magicDnsSuffix]),
@@ -200,10 +200,16 @@ function workspaces(facts: Facts, status: StatusReport | undefined): readonly st
   return [
     ...(cwd.ok ? [cwd.value, findWorkspace(cwd.value, facts.env["PWD"]).root] : []),
     ...(known(facts.config)?.guard.workspaces ?? []),
+    ...(known(facts.config)?.repositories ?? []).map((one) => one.path).filter(isText),
     ...(known(facts.trust)?.files ?? []).map((one) => dirname(one.path)),
     ...(status?.running ?? []).map((one) => one.directory).filter(isText),
     ...escapes,
   ].filter((path) => path.startsWith("/"));
+}
+
+/** What forges call the repositories that have profiles of their own: as telling as a directory of work. */
+function scopes({ config }: Facts): readonly string[] {
+  return (known(config)?.repositories ?? []).flatMap((one) => [one.forgeScope, one.operatorOverlay]).filter(isText);
 }
 
 /** A directory as it is called, and as it is with its links resolved. */
