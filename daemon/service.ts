@@ -5,6 +5,7 @@ import type { Logger } from "pino";
 import type { AttachRequest, DaemonReport, Hello, ProbeReport, ProbeRequest, RunningReport, StatusReport } from "../contract/api.ts";
 import { apiVersion } from "../contract/api.ts";
 import type { Attachment } from "../contract/attachment.ts";
+import { hasSources } from "../contract/bazel/repositories.ts";
 import type { Candidate, ProbeResult } from "../contract/candidate.ts";
 import type { Config } from "../contract/config.ts";
 import type { Tool } from "../contract/endpoint.ts";
@@ -436,14 +437,14 @@ export class Service implements ApiHandlers {
     // What is not settled is not published: readers then ask, and wait.
     if (attachment.state === "unattached" && attachment.unsettled) this.#publisher.withdraw(profile.name, kind);
     else {
-      const { instanceName, upload } = profile.bazel;
+      const { instanceName, upload, repositories } = profile.bazel;
       this.#publisher.publish(
         publishedOf(attachment, {
           profile: profile.name,
           bazel: keeper.attachment("bazel"),
           now: readClock(),
           upload: kind === "bazel" && upload,
-          slow: kind === "bazel" && instanceName !== undefined,
+          slow: kind === "bazel" && (instanceName !== undefined || hasSources(repositories)),
         }),
       );
     }

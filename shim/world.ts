@@ -9,10 +9,12 @@ import { profileOfRepository } from "../contract/repositories.ts";
 import { loadConfig, loadProfile } from "../daemon/api/client/settings.ts";
 import { readTrust } from "../daemon/api/client/trust.ts";
 import { attachmentSource, type Patience } from "./attachment.ts";
+import { bazelVersion } from "./bazel-version.ts";
 import type { Invocation, World } from "./decide.ts";
 import { type EnvFile, readEnvFile } from "./env-file.ts";
 import { nixAttachmentSource } from "./nix/attachment.ts";
 import { findWorkspace, type Scope, scopeOf, type Workspace } from "./scope.ts";
+import { usableSources } from "./sources.ts";
 
 export interface Surroundings extends World {
   readonly paths: Paths;
@@ -21,7 +23,7 @@ export interface Surroundings extends World {
 }
 
 export function surroundings(invocation: Invocation, patience: Patience): Surroundings {
-  const { env, cwd } = invocation;
+  const { tool, env, cwd } = invocation;
   const paths = pathsFrom(env, homedir());
   const config = once((): Config => loadConfig(paths));
   const workspace = once((): Workspace => findWorkspace(cwd, env["PWD"]));
@@ -44,6 +46,8 @@ export function surroundings(invocation: Invocation, patience: Patience): Surrou
     workspace,
     scope,
     envFile,
+    sources: () =>
+      usableSources(profile().bazel.repositories, () => bazelVersion(tool === "bazelisk" ? "bazelisk" : "bazel", workspace().root, env)),
     attachments: attachmentSource(paths, patience),
     nix: nixAttachmentSource(paths, patience),
   };

@@ -12,6 +12,7 @@ import { type Facts, known } from "./facts.ts";
 import { checkLadders, checkRejections, laddersOf } from "./ladders.ts";
 import { checkFlake } from "./nix.ts";
 import { type Check, type DoctorReport, doctorSchema } from "./report.ts";
+import { checkRepositories } from "./repositories.ts";
 import { checkService } from "./service.ts";
 import { checkShim } from "./shim.ts";
 import { checkWorkspace } from "./workspace.ts";
@@ -35,6 +36,7 @@ export function examine(facts: Facts, proved: readonly Check[] = []): DoctorRepo
     ...checkShim(facts),
     ...checkWorkspace(facts),
     ...(facts.cwd.ok ? checkFlake(facts.cwd.value) : []),
+    ...checkRepositories(facts),
     ...checkEnvironment(facts),
   ];
   return {
