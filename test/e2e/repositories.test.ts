@@ -153,7 +153,7 @@ describe.for(realBazels())("Bazel $version", (bazel) => {
   });
 
   test("explain says what is left out, and why", needs, async () => {
-    await stage.flywheel(["--profile", "lost", "up"]);
+    for (const profile of ["lost", "shared"]) await stage.flywheel(["--profile", profile, "up"]);
     const explained = await stage.flywheel(["--profile", "lost", "explain", "--json", "--", "bazel", "build", "//:t"], { cwd: work });
     const { decision } = JSON.parse(explained.stdout);
     expect(decision.why).toContain(`the downloader config ${join(root, "nowhere.cfg")} cannot be read and is left out`);
