@@ -1,8 +1,10 @@
 /** Looks at everything, changes nothing, and gives the report. */
 import type { StatusReport } from "../../contract/api.ts";
 import type { Tool } from "../../contract/endpoint.ts";
+import { manifestName } from "../../contract/manifest.ts";
 import { type PolicyAdvice, policyAdvice } from "../../contract/policy.ts";
 import type { Profile } from "../../contract/profile.ts";
+import { findWorkspace } from "../../shim/scope.ts";
 import { checkAttachments, checkTailnet } from "./attachment.ts";
 import { checkConfiguration } from "./configuration.ts";
 import { checkDaemon, checkVersions } from "./daemon.ts";
@@ -23,6 +25,7 @@ import { checkWorkspace } from "./workspace.ts";
 export function examine(facts: Facts, proved: readonly Check[] = []): DoctorReport {
   const status = known(facts.status);
   const ladders = status === undefined ? [] : laddersOf(status);
+  const alone = buildsAlone(facts);
   const checks = [
     ...checkDaemon(facts),
     ...checkService(facts),
@@ -31,7 +34,9 @@ export function examine(facts: Facts, proved: readonly Check[] = []): DoctorRepo
     ...checkConfiguration(facts),
     ...(status === undefined
       ? []
-      : [...checkTailnet(status), ...checkAttachments(status), ...checkLadders(ladders, status), ...checkRejections(status)]),
+      : [...checkTailnet(status), ...checkAttachments(status), ...checkLadders(ladders, status), ...checkRejections(status)].map((check) =>
+          alone ? notNeeded(check) : check,
+        )),
     ...proved,
     ...checkShim(facts),
     ...checkWorkspace(facts),
@@ -48,6 +53,20 @@ export function examine(facts: Facts, proved: readonly Check[] = []): DoctorRepo
     policy: advice(known(facts.profile), status),
     nixAdvice: status?.nix.advice ?? null,
   };
+}
+
+/** Whether the workspace here says itself that it takes no shared cache. */
+function buildsAlone({ cwd, env }: Facts): boolean {
+  if (!cwd.ok) return false;
+  const { manifest } = findWorkspace(cwd.value, env["PWD"]);
+  return manifest.state === "enrolled" && manifest.mode === "compatibility-local-only";
+}
+
+/** What keeps a workspace from a cache is no fault where it asks for none. */
+function notNeeded(check: Check): Check {
+  if (check.state !== "fail") return check;
+  const why = `${manifestName} here declares compatibility-local-only, so that nothing here needs it`;
+  return { ...check, state: "warn", reason: check.reason === null ? why : `${check.reason}; ${why}` };
 }
 
 function advice(profile: Profile | undefined, status: StatusReport | undefined): PolicyAdvice | null {

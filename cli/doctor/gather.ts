@@ -64,6 +64,13 @@ export async function gather(
   return agreed;
 }
 
+/** The report as it may stand in a log that others read: the same redaction as the archive's. */
+export function redactedReport(facts: Facts, report: DoctorReport): DoctorReport {
+  const redactor = new Redactor(knownOf(facts));
+  redactor.learn(JSON.stringify(report));
+  return JSON.parse(redactor.redactJson(report).text) as DoctorReport;
+}
+
 /** Nothing that stands there is written over, and nobody is asked in vain. */
 function place(context: Context, asked: string | undefined): string {
   const stamp = new Date()
