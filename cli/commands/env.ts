@@ -39,6 +39,8 @@ export default defineCommand({
     else {
       const code = environmentCode(environment, shell);
       if (code !== "") output.line(code);
+      // The hook's own, and not exported: which profile's files it has to follow here.
+      if (step !== undefined) output.line(`_flywheel_profile=${profile}`);
     }
     const words = entered === undefined ? choiceWords(profileChoice) : entered.words;
     if (words !== undefined) output.notice(entered === undefined ? `flywheel: ${words}` : words);

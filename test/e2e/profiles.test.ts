@@ -158,6 +158,9 @@ bazel = ["grpc://builds.ci.svc.lab.example:9192"]
   test("env, doctor and exec are the repository's too", needs, async () => {
     const env = JSON.parse((await stage.flywheel(["env", "--json"], { cwd: lab.dir })).stdout);
     expect(env).toMatchObject({ profile: "lab", set: { BAZEL_REMOTE_CACHE: labCache.url } });
+    const hooked = await stage.flywheel(["env", "--shell", "bash", "--devshell", "follow"], { cwd: lab.dir });
+    expect(hooked.stdout.split("\n").at(-1)).toBe("_flywheel_profile=lab");
+    expect(hooked.stdout).toContain(`export BAZEL_REMOTE_CACHE='${labCache.url}'`);
     const doctor = JSON.parse((await stage.flywheel(["doctor", "--json"], { cwd: lab.dir })).stdout);
     expect(doctor.profile).toBe("lab");
     expect(doctor.checks.find((check: { id: string }) => check.id === "profile")?.reason).toContain(
