@@ -3,10 +3,10 @@ import { homedir } from "node:os";
 import { FlywheelError } from "../contract/errors.ts";
 import { Exit } from "../contract/exit.ts";
 import { pathsFrom } from "../contract/paths.ts";
-import { profileName } from "../contract/published.ts";
 import { printable } from "../contract/text.ts";
 import { report } from "./failure.ts";
 import { Output } from "./output/output.ts";
+import { chooseProfile } from "./profile.ts";
 
 async function main(argv: readonly string[]): Promise<number> {
   const own = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : argv.length);
@@ -42,6 +42,8 @@ async function main(argv: readonly string[]): Promise<number> {
     output = new Output(parsed.globals.json ? "json" : "human", process.env);
     trace = parsed.globals.debug ? "shown" : "hidden";
     const home = homedir();
+    const paths = pathsFrom(process.env, home);
+    const profileChoice = await chooseProfile(parsed.globals.profile, { env: process.env, paths, cwd: currentDirectory });
     const context = {
       env: process.env,
       // Read only when a command asks: a directory that is gone is no reason to keep the status from anybody.
@@ -49,8 +51,9 @@ async function main(argv: readonly string[]): Promise<number> {
         return currentDirectory();
       },
       home,
-      paths: pathsFrom(process.env, home),
-      profile: profileOf(parsed.globals.profile, process.env["GF_PROFILE"]),
+      paths,
+      profile: profileChoice.profile,
+      profileChoice,
       output,
     };
     const code = await command.run(context, parsed.values, parsed.args);
@@ -72,15 +75,6 @@ function currentDirectory(): string {
       cause: error,
     });
   }
-}
-
-function profileOf(given: string | undefined, environment: string | undefined): string {
-  const name = given ?? (environment || "default");
-  if (profileName.test(name)) return name;
-  const where = given === undefined ? "GF_PROFILE" : "--profile";
-  throw new FlywheelError("usage", `${where}: ${printable(name, 40)} is no profile name`, {
-    next: "use lower-case letters, digits and dashes, at most 32",
-  });
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -21,7 +21,11 @@ export type Parsed =
 
 export const globalOptions = {
   json: { flag: "--json", summary: "print JSON, for machines" },
-  profile: { flag: "--profile <name>", summary: "the profile (else GF_PROFILE, else default)", completes: "profile" },
+  profile: {
+    flag: "--profile <name>",
+    summary: "the profile (else GF_PROFILE, else the repository's, else default)",
+    completes: "profile",
+  },
   debug: { flag: "--debug", summary: "print a stack trace with an error" },
   help: { flag: "-h, --help", summary: "say what the command does, with examples and exit codes" },
 } as const satisfies Readonly<Record<string, OptionDefinition>>;

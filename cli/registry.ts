@@ -14,6 +14,7 @@ export const registry: Readonly<Record<string, Load>> = {
   contract: () => import("./commands/contract.ts"),
   attach: () => import("./commands/attach.ts"),
   detach: () => import("./commands/detach.ts"),
+  enroll: () => import("./commands/enroll.ts"),
   trust: () => import("./commands/trust.ts"),
   exec: () => import("./commands/exec.ts"),
   shell: () => import("./commands/shell.ts"),

@@ -7,7 +7,7 @@
 import { bazelSchemes, type Endpoint, isLoopback, parseEndpoint, redacted } from "./endpoint.ts";
 import { type Context, type Environment, type FleetEnvironment, fleetEnvironment } from "./environment.ts";
 import { Exit } from "./exit.ts";
-import { inferMode, type ProfileState, profileStates, type SubstrateMode, substrateModes } from "./mode.ts";
+import { inferMode, isSubstrateMode, type ProfileState, profileStates, type SubstrateMode, substrateModes } from "./mode.ts";
 import { type NixLists, nixConfigLists } from "./nix-config.ts";
 import type { Profile } from "./profile.ts";
 import { printable } from "./text.ts";
@@ -173,7 +173,9 @@ function checkState(env: FleetEnvironment, inferred: SubstrateMode): ContractErr
         rule: "state-unknown",
         variable,
         message: `${variable}=${printable(state.text, 60)} is no profile state (${profileStates.join(", ")})`,
-        next: `unset ${variable}, or take what \`flywheel env\` prints`,
+        next: isSubstrateMode(state.text)
+          ? `that is a substrate mode, whose profile state is unattached: set ${variable}=unattached, or unset it`
+          : `unset ${variable}, or take what \`flywheel env\` prints`,
       },
     ];
   }

@@ -3,9 +3,12 @@ import { parse, TomlError } from "smol-toml";
 import * as v from "valibot";
 import { FlywheelError } from "./errors.ts";
 import { gloriousflywheel, type Profile, profileSchema, resolveProfile } from "./profile.ts";
+import { profileName } from "./published.ts";
+import type { RepositoryRule } from "./repositories.ts";
 import { printable } from "./text.ts";
 
 const absolutePath = v.pipe(v.string(), v.startsWith("/", "expected an absolute path"));
+const named = v.pipe(v.string(), v.nonEmpty("expected a text that is not empty"));
 
 export const configSchema = v.strictObject({
   guard: v.optional(
@@ -27,6 +30,23 @@ export const configSchema = v.strictObject({
       nix: v.optional(v.array(v.string())),
     }),
   ),
+  /** Which repository uses which profile, where neither --profile nor GF_PROFILE says: the first that agrees. */
+  repositories: v.optional(
+    v.array(
+      v.pipe(
+        v.strictObject({
+          path: v.optional(absolutePath),
+          forge_scope: v.optional(named),
+          operator_overlay: v.optional(named),
+          profile: v.pipe(v.string(), v.regex(profileName, "expected a profile's name")),
+        }),
+        v.check(
+          ({ path, forge_scope, operator_overlay }) => [path, forge_scope, operator_overlay].some((each) => each !== undefined),
+          "expected a path, a forge_scope or an operator_overlay",
+        ),
+      ),
+    ),
+  ),
   tailnet: v.optional(v.strictObject({ socket: v.optional(absolutePath) })),
   /** Operator candidates. */
   endpoints: v.optional(v.strictObject({ bazel: v.optional(v.array(v.string())), nix: v.optional(v.array(v.string())) })),
@@ -47,6 +67,7 @@ export interface Config {
     readonly medium: "pass" | "heavy";
   };
   readonly localProof: { readonly allowed: boolean; readonly bazel: readonly string[]; readonly nix: readonly string[] };
+  readonly repositories: readonly RepositoryRule[];
   readonly tailnet: { readonly socket: string | undefined };
   readonly endpoints: { readonly bazel: readonly string[]; readonly nix: readonly string[] };
   readonly daemon: {
@@ -70,6 +91,12 @@ export function parseConfig(text: string, file: string): Config {
       bazel: raw.local_proof?.bazel ?? [],
       nix: raw.local_proof?.nix ?? [],
     },
+    repositories: (raw.repositories ?? []).map(({ path, forge_scope, operator_overlay, profile }) => ({
+      path: path?.replace(/(?<=.)\/+$/, ""),
+      forgeScope: forge_scope,
+      operatorOverlay: operator_overlay,
+      profile,
+    })),
     tailnet: { socket: raw.tailnet?.socket },
     endpoints: { bazel: raw.endpoints?.bazel ?? [], nix: raw.endpoints?.nix ?? [] },
     daemon: { logLevel: raw.daemon?.log_level ?? "info", idleExitMinutes: raw.daemon?.idle_exit_minutes ?? 0 },

@@ -25,7 +25,14 @@ const enrollmentSchema = v.pipe(
 export type Manifest =
   | { readonly state: "absent" }
   | { readonly state: "not-enrolled" }
-  | { readonly state: "enrolled"; readonly mode: SubstrateMode }
+  | {
+      readonly state: "enrolled";
+      readonly mode: SubstrateMode;
+      /** The forge's own name of the repository's scope, the overlay that operates it and the pool that it runs in, where it says. */
+      readonly forgeScope?: string;
+      readonly operatorOverlay?: string;
+      readonly executionPool?: string;
+    }
   | { readonly state: "invalid"; readonly message: string };
 
 /**
@@ -47,7 +54,16 @@ export function parseManifest(text: string | undefined): Manifest {
   if (typeof raw !== "object" || raw === null || Array.isArray(raw)) return invalid([], "it must hold an object");
   if (!("enrollment" in raw)) return { state: "not-enrolled" };
   const result = v.safeParse(enrollmentSchema, raw.enrollment);
-  if (result.success) return { state: "enrolled", mode: result.output.substrateMode ?? "shared-cache-backed" };
+  if (result.success) {
+    const { substrateMode, forgeScope, operatorOverlay, executionPool } = result.output;
+    return {
+      state: "enrolled",
+      mode: substrateMode ?? "shared-cache-backed",
+      ...(forgeScope === undefined ? {} : { forgeScope }),
+      ...(operatorOverlay === undefined ? {} : { operatorOverlay }),
+      ...(executionPool === undefined ? {} : { executionPool }),
+    };
+  }
   const issue = result.issues[0];
   const path = ["enrollment", ...(issue.path ?? []).map((item) => String(item.key))];
   const what = issue.expected === "never" ? "is not a key of the schema" : issue.message;

@@ -3,6 +3,7 @@
  * GloriousFlywheel's coordinates; another organisation writes a TOML file of the same shape.
  */
 import * as v from "valibot";
+import { noSources, type RepositorySources } from "./bazel/repositories.ts";
 import { nixPublicKey } from "./nix/key.ts";
 
 const hostName = v.pipe(v.string(), v.regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, "expected a lower-case host name"));
@@ -29,6 +30,10 @@ const pattern = v.pipe(
   }, "expected a regular expression"),
 );
 const nixKey = v.pipe(v.string(), v.regex(nixPublicKey, "expected a Nix public key: <name>:<base64 of 32 bytes>"));
+const plainPath = v.pipe(
+  v.string(),
+  v.regex(/^\/(?!.*(?:\/\/|%workspace%))[A-Za-z0-9._/+@,=:-]*$/, "expected an absolute path in plain characters"),
+);
 const cacheName = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9._-]*$/, "expected a cache name"));
 
 export const profileSchema = v.strictObject({
@@ -50,6 +55,14 @@ export const profileSchema = v.strictObject({
       http_ports: v.optional(v.array(port)),
       upload: v.optional(v.boolean()),
       instance_name: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9._/-]*$/, "expected an instance name"))),
+      /** Where external repositories come from: the action cache cannot help them. */
+      repositories: v.optional(
+        v.strictObject({
+          repository_cache: v.optional(plainPath),
+          distdir: v.optional(v.pipe(v.array(plainPath), v.maxLength(8, "expected at most 8 directories"))),
+          downloader_config: v.optional(plainPath),
+        }),
+      ),
     }),
   ),
   nix: v.optional(
@@ -64,6 +77,8 @@ export const profileSchema = v.strictObject({
       substituter: v.optional(v.string()),
     }),
   ),
+  /** Endpoints that the organisation names outright: operator candidates of this profile alone. */
+  endpoints: v.optional(v.strictObject({ bazel: v.optional(v.array(v.string())), nix: v.optional(v.array(v.string())) })),
   cluster: v.optional(
     v.strictObject({
       enabled: v.optional(v.boolean()),
@@ -94,6 +109,7 @@ export interface Profile {
     readonly httpPorts: readonly number[];
     readonly upload: boolean;
     readonly instanceName: string | undefined;
+    readonly repositories: RepositorySources;
   };
   readonly nix: {
     readonly service: string;
@@ -104,6 +120,7 @@ export interface Profile {
     readonly publicKey: string | undefined;
     readonly substituter: string | undefined;
   };
+  readonly endpoints: { readonly bazel: readonly string[]; readonly nix: readonly string[] };
   readonly cluster: { readonly enabled: boolean; readonly bazel: readonly string[]; readonly nix: readonly string[] };
   readonly contract: { readonly stale: readonly string[]; readonly runnerLabels: readonly string[] };
 }
@@ -118,6 +135,7 @@ const conventions: Omit<Profile, "name"> = {
     httpPorts: [8080],
     upload: false,
     instanceName: undefined,
+    repositories: noSources,
   },
   nix: {
     service: "svc:nix-cache",
@@ -128,6 +146,7 @@ const conventions: Omit<Profile, "name"> = {
     publicKey: undefined,
     substituter: undefined,
   },
+  endpoints: { bazel: [], nix: [] },
   cluster: { enabled: false, bazel: [], nix: [] },
   contract: { stale: [], runnerLabels: ["^[a-z0-9][a-z0-9-]*-(nix|nix-heavy|nix-kvm|nix-gpu|docker|dind)$"] },
 };
@@ -169,6 +188,11 @@ export function resolveProfile(name: string, file: ProfileFile): Profile {
       httpPorts: file.bazel?.http_ports ?? base.bazel.httpPorts,
       upload: file.bazel?.upload ?? base.bazel.upload,
       instanceName: file.bazel?.instance_name ?? base.bazel.instanceName,
+      repositories: {
+        repositoryCache: file.bazel?.repositories?.repository_cache ?? base.bazel.repositories.repositoryCache,
+        distdirs: file.bazel?.repositories?.distdir ?? base.bazel.repositories.distdirs,
+        downloaderConfig: file.bazel?.repositories?.downloader_config ?? base.bazel.repositories.downloaderConfig,
+      },
     },
     nix: {
       service: file.nix?.service ?? base.nix.service,
@@ -178,6 +202,10 @@ export function resolveProfile(name: string, file: ProfileFile): Profile {
       cache: file.nix?.cache ?? base.nix.cache,
       publicKey: file.nix?.public_key ?? base.nix.publicKey,
       substituter: file.nix?.substituter ?? base.nix.substituter,
+    },
+    endpoints: {
+      bazel: file.endpoints?.bazel ?? base.endpoints.bazel,
+      nix: file.endpoints?.nix ?? base.endpoints.nix,
     },
     cluster: {
       enabled: file.cluster?.enabled ?? base.cluster.enabled,

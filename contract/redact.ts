@@ -112,6 +112,16 @@ const tokenPatterns: readonly RegExp[] = [
   /(?<![A-Za-z0-9._-])[A-Za-z0-9._-]+:[A-Za-z0-9+/]{42,88}={1,2}/g,
 ];
 
+/** Whether a text by itself looks like something that nobody else may see: a token of a known make, a password in a URL. */
+export function looksSecret(text: string): boolean {
+  return tokenPatterns.some((pattern) => text.search(pattern) !== -1);
+}
+
+/** Whether what stands under this name is by the name alone nobody else's to see: `authorization`, `x-api-key`. */
+export function isSecretName(name: string): boolean {
+  return secretKey.test(name);
+}
+
 const secretAssignment =
   /((?:^|[^A-Za-z0-9])["']?[A-Za-z0-9_.-]{0,64}(?:token|passw(?:or)?d|passphrase|secret|credential|authorization|cookie|api[-_]?key|private[-_]?key|auth[-_]?key|public[-_]?key|header)[A-Za-z0-9_.-]{0,64}["']?\s*[:=]\s*)("(?:[^"\\\n]|\\.)*"|'[^'\n]*'|[^\s"',;&)}\]]+)/gi;
 

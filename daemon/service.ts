@@ -5,6 +5,7 @@ import type { Logger } from "pino";
 import type { AttachRequest, DaemonReport, Hello, ProbeReport, ProbeRequest, RunningReport, StatusReport } from "../contract/api.ts";
 import { apiVersion, mostRecent } from "../contract/api.ts";
 import type { Attachment } from "../contract/attachment.ts";
+import { hasSources } from "../contract/bazel/repositories.ts";
 import type { Candidate, ProbeResult } from "../contract/candidate.ts";
 import type { Config } from "../contract/config.ts";
 import type { Tool } from "../contract/endpoint.ts";
@@ -133,6 +134,7 @@ export class Service implements ApiHandlers {
       faults.set("operator", messageOf(error));
     }
     this.#keeper("default");
+    this.#keepMapped();
   }
 
   get logLevel(): Config["daemon"]["logLevel"] {
@@ -255,6 +257,7 @@ export class Service implements ApiHandlers {
       const profiles = new Map([...this.#keepers.keys()].map((name) => [name, this.#exists(name) ? loadProfile(paths, name) : undefined]));
       this.#adopt(config, trust, profiles);
       faults.set("config", undefined);
+      this.#keepMapped();
     } catch (error) {
       faults.set("config", `the old configuration holds: ${messageOf(error)}`);
       log.warn(`the old configuration holds: ${messageOf(error)}`);
@@ -378,6 +381,22 @@ export class Service implements ApiHandlers {
     for (const keeper of this.#keepers.values()) void keeper.reconsider();
   }
 
+  /** The profiles of `[[repositories]]` are attached before their first command asks. One that is broken keeps no other from it. */
+  #keepMapped(): void {
+    const { faults, log } = this.#options;
+    const broken = [...new Set(this.#config.repositories.map(({ profile }) => profile))].flatMap((name) => {
+      try {
+        this.#keeper(name);
+        return [];
+      } catch (error) {
+        if (!(error instanceof FlywheelError)) throw error;
+        return [error.message];
+      }
+    });
+    const fault = broken.join("; ");
+    if (faults.set("repositories", fault === "" ? undefined : `[[repositories]] of config.toml: ${fault}`) && fault !== "") log.warn(fault);
+  }
+
   /** @throws FlywheelError `config-invalid` where there is no such profile, or its file is malformed */
   #keeper(name: string): Keeper {
     const known = this.#keepers.get(name);
@@ -473,14 +492,14 @@ export class Service implements ApiHandlers {
     // What is not settled is not published: readers then ask, and wait.
     if (attachment.state === "unattached" && attachment.unsettled) this.#publisher.withdraw(profile.name, kind);
     else {
-      const { instanceName, upload } = profile.bazel;
+      const { instanceName, upload, repositories } = profile.bazel;
       this.#publisher.publish(
         publishedOf(attachment, {
           profile: profile.name,
           bazel: keeper.attachment("bazel"),
           now: readClock(),
           upload: kind === "bazel" && upload,
-          slow: kind === "bazel" && instanceName !== undefined,
+          slow: kind === "bazel" && (instanceName !== undefined || hasSources(repositories)),
         }),
       );
     }

@@ -31,12 +31,12 @@ _flywheel_first() {
   export PATH
 }
 
-# Where the daemon publishes for this profile (contract/paths.ts).
+# Where the daemon publishes for this profile (contract/paths.ts). flywheel says which one is the repository's.
 _flywheel_published() {
   _gf_published=${HOME-}/.local/state/gloriousflywheel/run
   case ${XDG_RUNTIME_DIR-} in /*) _gf_published=$XDG_RUNTIME_DIR/gloriousflywheel ;; esac
   case ${GF_RUNTIME_DIR-} in /*) _gf_published=$GF_RUNTIME_DIR ;; esac
-  _gf_published=$_gf_published/attachment/${GF_PROFILE:-default}
+  _gf_published=$_gf_published/attachment/${GF_PROFILE:-${_flywheel_profile:-default}}
 }
 
 # What is published, as far as the environment depends on it. Compared, never evaluated.
@@ -56,7 +56,12 @@ _flywheel_take() {
   _flywheel_look
   _flywheel_seen=$_gf_now
   _gf_code=$(flywheel env --shell bash --devshell "$1" </dev/null) || _gf_code=
+  _gf_was=${_flywheel_profile-}
   eval "$_gf_code"
+  if [ "${_flywheel_profile-}" != "$_gf_was" ]; then
+    _flywheel_look
+    _flywheel_seen=$_gf_now
+  fi
 }
 
 # Before each prompt: the attachment may have come, gone or moved. Starts nothing unless it did.
@@ -80,6 +85,10 @@ if _flywheel_first; then
     unset _flywheel_entered
   else
     _flywheel_take enter
+  fi
+  if [ -n "${DIRENV_IN_ENVRC-}" ] && [ "${_flywheel_profile:-default}" != default ] && command -v watch_file >/dev/null 2>&1; then
+    _flywheel_published
+    watch_file "$_gf_published/bazel" "$_gf_published/nix"
   fi
   if [ -n "${BASH_VERSION-}" ]; then
     # By way of a variable that is not exported: where PROMPT_COMMAND is, a shell without this hook runs nothing.

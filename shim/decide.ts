@@ -1,6 +1,7 @@
 /** The guard's decision, with the whole truth. No side effects: `explain` takes the same one. */
 import { type CommandLine, readCommandLine } from "../contract/bazel/command-line.ts";
 import { type AttachedCache, detachment, injectedFlags } from "../contract/bazel/injection.ts";
+import { repositoryFlags } from "../contract/bazel/repositories.ts";
 import type { Config } from "../contract/config.ts";
 import { type Endpoint, isLoopback, parseEndpoint, redacted, sameEndpoint } from "../contract/endpoint.ts";
 import { type Environment, fleetEnvironment, hasLocalProof } from "../contract/environment.ts";
@@ -18,6 +19,7 @@ import type { NixAttachmentSource } from "./nix/attachment.ts";
 import { decideNix } from "./nix/decide.ts";
 import { nextOf } from "./refusal.ts";
 import type { Scope, Workspace } from "./scope.ts";
+import type { Sources } from "./sources.ts";
 
 export interface Invocation {
   readonly tool: string;
@@ -69,6 +71,7 @@ export interface World {
   readonly workspace: () => Workspace;
   readonly scope: () => Scope;
   readonly envFile: () => EnvFile;
+  readonly sources: () => Promise<Sources>;
   readonly attachments: AttachmentSource;
   readonly nix: NixAttachmentSource;
 }
@@ -108,7 +111,7 @@ async function guarded(line: Heavy, invocation: Invocation, world: World): Promi
   }
   if (line.kind === "unreadable") return refuse(line, line.message, { next: [line.next] });
   const found = await attachmentFor(line, invocation, world, scope.why);
-  return "kind" in found ? found : attach(line, found, invocation.env, world.profile());
+  return "kind" in found ? found : attach(line, found, invocation, world);
 }
 
 interface Found {
@@ -180,7 +183,8 @@ function operatorEndpoint(env: Environment, file: EnvFile, profile: Profile): Na
   return { kind: "endpoint", endpoint: parsed.endpoint, from, localProof: fromFile?.localProof ?? false };
 }
 
-function attach(line: Extract<Heavy, { kind: "heavy" }>, found: Found, env: Environment, profile: Profile): Decision {
+async function attach(line: Extract<Heavy, { kind: "heavy" }>, found: Found, { env, args }: Invocation, world: World): Promise<Decision> {
+  const profile = world.profile();
   const upload = uploadPolicy(env, found.cache.upload);
   if (upload === undefined) return refuse(line, "GF_BAZEL_REMOTE_UPLOAD must be true or false", { next: ["unset GF_BAZEL_REMOTE_UPLOAD"] });
   const instanceName = env["BAZEL_REMOTE_INSTANCE_NAME"] || profile.bazel.instanceName;
@@ -191,7 +195,10 @@ function attach(line: Extract<Heavy, { kind: "heavy" }>, found: Found, env: Envi
   const fault = detachment(line.cacheOptions, cache);
   if (fault !== undefined) return refuse(line, fault, { next: ["leave that option out"] });
   const notice = found.notice === undefined ? {} : { notice: found.notice };
-  return { kind: "inject", command: line.command, at: line.at, flags: injectedFlags(cache), cache, why: found.why, ...notice };
+  const sources = await world.sources();
+  const flags = [...injectedFlags(cache), ...repositoryFlags(sources.usable, sources.version, args)];
+  const why = [found.why, ...sources.left].join("; ");
+  return { kind: "inject", command: line.command, at: line.at, flags, cache, why, ...notice };
 }
 
 /** GF_BAZEL_REMOTE_UPLOAD over the profile, GF_BAZEL_CACHE_ROLE=read-only over both; undefined where it is neither yes nor no. */

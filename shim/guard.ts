@@ -62,13 +62,14 @@ function carryOut(decision: Decision, invocation: Invocation, world: Surrounding
     case "inject":
       remember(world);
       if (decision.notice !== undefined) say(`flywheel: ${decision.notice}\n`);
-      return { kind: "inject", command: decision.command, at: decision.at, flags: decision.flags };
+      return { kind: "inject", command: decision.command, profile: world.chosen(), at: decision.at, flags: decision.flags };
     case "settings":
       remember(world);
       if (decision.notice !== undefined) say(`flywheel: ${decision.notice}\n`);
       return {
         kind: "settings",
         command: decision.command,
+        profile: world.chosen(),
         attached: decision.cache !== undefined,
         channel: decision.channel,
         settings: decision.settings,
@@ -107,7 +108,7 @@ function record(
     tool: invocation.tool,
     command: decision.command,
     workspace: printable(world.workspace().root, 1024),
-    profile: printable(invocation.env["GF_PROFILE"] || "default", 40),
+    profile: chosenName(world),
     reason: decision.reason,
   };
   try {
@@ -117,6 +118,16 @@ function record(
     // A refusal stands without its record; an escape must not go unnoticed.
     if (kind === "escape")
       say(`flywheel: THIS ESCAPE COULD NOT BE RECORDED: ${error.message}\n  next: ${error.next ?? "flywheel history"}\n`);
+  }
+}
+
+/** A name that could not be told is no reason to lose the record. */
+function chosenName(world: Surroundings): string {
+  try {
+    return world.chosen();
+  } catch (error) {
+    if (!(error instanceof FlywheelError)) throw error;
+    return "default";
   }
 }
 

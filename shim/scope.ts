@@ -5,6 +5,7 @@ import type { Config } from "../contract/config.ts";
 import { envFileName } from "../contract/env-file.ts";
 import { type Manifest, manifestName, parseManifest } from "../contract/manifest.ts";
 import type { Paths } from "../contract/paths.ts";
+import { profileOfRepository } from "../contract/repositories.ts";
 import { readBounded, withoutWaiting } from "../daemon/api/client/bounded.ts";
 import { reasonOf } from "../daemon/api/client/directory.ts";
 
@@ -12,6 +13,8 @@ const largestManifest = 1_048_576;
 
 /** The word of a verdict by which the fast path knows that the configuration makes medium commands heavy. */
 export const mediumIsHeavy = "strict";
+/** The key by which a verdict names the profile that the configuration maps the workspace to. */
+export const verdictProfile = "profile";
 
 export interface Workspace {
   /** The nearest directory with a manifest or a `.git`, links resolved; the current directory where there is none. */
@@ -77,6 +80,8 @@ export function rememberVerdict(paths: Paths, workspace: Workspace, config: Conf
   if (!plain || !/^\/[^\n]*$|^$/.test(logicalRoot) || root.includes("\n")) return;
   const verdict = enrolment(workspace, config) === undefined ? "unenrolled" : "enrolled";
   const strict = config.guard.medium === "heavy" ? ` ${mediumIsHeavy}` : "";
+  const mapped = profileOfRepository(config, workspace)?.profile;
+  const profile = mapped === undefined ? "" : ` ${verdictProfile}=${mapped}`;
   const files = [join(root, manifestName), join(root, envFileName), join(paths.config, "config.toml"), join(paths.config, "trust.json")];
   const [, envFile, configFile] = files.map((file) => existsSync(file));
   const present = `${manifest.state === "absent" ? "none" : "manifest"}${envFile === true ? "+env" : ""}${configFile === true ? "+config" : ""}`;
@@ -87,7 +92,7 @@ export function rememberVerdict(paths: Paths, workspace: Workspace, config: Conf
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW | withoutWaiting;
     const opened = openSync(`${directory}/.verdict`, flags, 0o600);
     try {
-      writeSync(opened, `${verdict} ${present}${strict}\n${root}\n`);
+      writeSync(opened, `${verdict} ${present}${strict}${profile}\n${root}\n`);
     } finally {
       closeSync(opened);
     }

@@ -5,37 +5,49 @@ import { FlywheelError } from "../contract/errors.ts";
 import { type Paths, pathsFrom } from "../contract/paths.ts";
 import type { Profile } from "../contract/profile.ts";
 import { profileName } from "../contract/published.ts";
+import { profileOfRepository } from "../contract/repositories.ts";
 import { loadConfig, loadProfile } from "../daemon/api/client/settings.ts";
 import { readTrust } from "../daemon/api/client/trust.ts";
 import { attachmentSource, type Patience } from "./attachment.ts";
+import { bazelVersion } from "./bazel-version.ts";
 import type { Invocation, World } from "./decide.ts";
 import { type EnvFile, readEnvFile } from "./env-file.ts";
 import { nixAttachmentSource } from "./nix/attachment.ts";
 import { findWorkspace, type Scope, scopeOf, type Workspace } from "./scope.ts";
+import { usableSources } from "./sources.ts";
 
 export interface Surroundings extends World {
   readonly paths: Paths;
+  /** The profile's name: GF_PROFILE, else what config.toml says of the repository, else `default`. */
+  readonly chosen: () => string;
 }
 
 export function surroundings(invocation: Invocation, patience: Patience): Surroundings {
-  const { env, cwd } = invocation;
+  const { tool, env, cwd } = invocation;
   const paths = pathsFrom(env, homedir());
   const config = once((): Config => loadConfig(paths));
   const workspace = once((): Workspace => findWorkspace(cwd, env["PWD"]));
-  const profile = once((): Profile => {
-    const name = env["GF_PROFILE"] || "default";
-    if (!profileName.test(name)) throw new FlywheelError("usage", "GF_PROFILE is no profile's name", { next: "unset GF_PROFILE" });
-    return loadProfile(paths, name);
+  const chosen = once((): string => {
+    const name = env["GF_PROFILE"] || undefined;
+    if (name !== undefined) {
+      if (!profileName.test(name)) throw new FlywheelError("usage", "GF_PROFILE is no profile's name", { next: "unset GF_PROFILE" });
+      return name;
+    }
+    return profileOfRepository(config(), workspace())?.profile ?? "default";
   });
+  const profile = once((): Profile => loadProfile(paths, chosen()));
   const scope = once((): Scope => scopeOf(workspace(), config(), env["GF_GUARD_SCOPE"]));
   const envFile = once((): EnvFile => readEnvFile(workspace().root, readTrust(paths)));
   return {
     paths,
     config,
+    chosen,
     profile,
     workspace,
     scope,
     envFile,
+    sources: () =>
+      usableSources(profile().bazel.repositories, () => bazelVersion(tool === "bazelisk" ? "bazelisk" : "bazel", workspace().root, env)),
     attachments: attachmentSource(paths, patience),
     nix: nixAttachmentSource(paths, patience),
   };

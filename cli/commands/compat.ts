@@ -2,6 +2,7 @@ import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
 import { printable } from "../../contract/text.ts";
 import { defineCommand } from "../command.ts";
+import { withChosenProfile } from "../profile.ts";
 import { refuseBrokenWords, replaceProcess, shimOf } from "../tool.ts";
 
 /** As much as one line of the journal has room for: characters. */
@@ -15,7 +16,7 @@ export default defineCommand({
   options: { reason: { flag: "--reason <words>", summary: "why; needed" } },
   examples: [{ line: 'flywheel compat --reason "cache is down for maintenance" -- bazel build //...', does: "builds alone, recorded" }],
   exits: [{ code: Exit.notFound, means: "there is no such tool; else the tool's own code" }],
-  async run({ env }, { reason }, [tool = "", ...args]) {
+  async run({ env, profileChoice }, { reason }, [tool = "", ...args]) {
     const words = reason?.trim() ?? "";
     const next = 'flywheel compat --reason "…" -- bazel build //…';
     if (words === "") throw new FlywheelError("usage", "an escape needs a reason", { next });
@@ -23,6 +24,6 @@ export default defineCommand({
       throw new FlywheelError("usage", `a reason is one line of at most ${longestReason} printable characters`, { next });
     }
     refuseBrokenWords(args, `call the shim itself: PATH="$(flywheel shim path):$PATH" GF_GUARD_BYPASS="…" ${tool} …`);
-    return replaceProcess(shimOf(tool), args, { ...env, GF_GUARD_BYPASS: words });
+    return replaceProcess(shimOf(tool), args, { ...withChosenProfile(env, profileChoice), GF_GUARD_BYPASS: words });
   },
 });

@@ -1,3 +1,4 @@
+import { fleetEnvironment } from "../../contract/environment.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
 import { policyAdvice } from "../../contract/policy.ts";
@@ -21,6 +22,7 @@ export default defineCommand({
       flag: "--probe",
       summary: "also prove, now, each endpoint that config, attach or this shell names, and the profile's Nix substituter",
     },
+    redact: { flag: "--redact", summary: "hide endpoints, names and addresses; always on where CI is set" },
     gather: { flag: "--gather", summary: "write an archive for a bug report" },
     output: { flag: "-o, --output <file>", summary: "with --gather: where (flywheel-doctor-<time>.tar.gz here)", completes: "file" },
     yes: { flag: "--yes", summary: "with --gather: do not ask" },
@@ -32,7 +34,7 @@ export default defineCommand({
     { line: "flywheel doctor --gather", does: "list what an archive would hold, ask, and write it" },
   ],
   exits: [{ code: Exit.failed, means: "a check failed; with --gather: nothing was written" }],
-  async run(context, { policy, probe, gather, output: file, yes }) {
+  async run(context, { policy, probe, redact, gather, output: file, yes }) {
     if (!gather && (file !== undefined || yes)) {
       throw new FlywheelError("usage", "--output and --yes belong to --gather", { next: "flywheel doctor --gather" });
     }
@@ -54,8 +56,11 @@ export default defineCommand({
       const { gather } = await import("../doctor/gather.ts");
       return (await gather(context, { facts, report }, { file, yes })) ? Exit.ok : Exit.failed;
     }
-    if (context.output.format === "json") context.output.json(report);
-    else context.output.line(viewReport(report, context.output.paint, widthOf(context.output)));
+    // A runner's log may be public.
+    const hidden = redact || fleetEnvironment(context.env).context !== "developer-machine";
+    const shown = hidden ? (await import("../doctor/gather.ts")).redactedReport(facts, report) : report;
+    if (context.output.format === "json") context.output.json(shown);
+    else context.output.line(viewReport(shown, context.output.paint, widthOf(context.output)));
     return report.ok ? Exit.ok : Exit.failed;
   },
 });

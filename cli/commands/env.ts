@@ -5,6 +5,7 @@ import { Exit } from "../../contract/exit.ts";
 import { parityEnvironment } from "../../contract/parity.ts";
 import { defineCommand } from "../command.ts";
 import { waitingFor } from "../output/progress.ts";
+import { choiceWords } from "../profile.ts";
 import { devshell, devshellSteps } from "../shell/devshell.ts";
 import { environmentCode, type Shell, shells } from "../shell/quote.ts";
 import { readStatus } from "../status/report.ts";
@@ -30,19 +31,22 @@ export default defineCommand({
     { line: "flywheel env --json", does: "{ schema, state, set, unset }" },
   ],
   exits: [{ code: Exit.failed, means: "the status could not be read" }],
-  async run({ env, paths, profile, output }, options) {
+  async run({ env, paths, profile, profileChoice, output }, options) {
     const shell = output.format === "json" ? "json" : options.shell === undefined ? detected(env) : oneOf("--shell", options.shell, shells);
     const step = options.devshell === undefined ? undefined : oneOf("--devshell", options.devshell, devshellSteps);
     const entered =
       step === undefined ? undefined : await waitingFor(output, "looking for a cache", () => devshell(step, { env, paths, profile }));
     const report = entered?.report ?? (await readStatus(paths, profile));
     const environment = entered?.environment ?? parityEnvironment(report, env);
-    if (shell === "json") output.json({ schema: 1, state: report.profileState, ...environment });
+    if (shell === "json") output.json({ schema: 1, profile, state: report.profileState, ...environment });
     else {
       const code = environmentCode(environment, shell);
       if (code !== "") output.line(code);
+      // The hook's own, and not exported: which profile's files it has to follow here.
+      if (step !== undefined) output.line(`_flywheel_profile=${profile}`);
     }
-    if (entered?.words !== undefined) output.notice(entered.words);
+    const words = entered === undefined ? choiceWords(profileChoice) : entered.words;
+    if (words !== undefined) output.notice(entered === undefined ? `flywheel: ${words}` : words);
     return Exit.ok;
   },
 });

@@ -1,5 +1,6 @@
 import { Exit } from "../../contract/exit.ts";
 import { defineCommand } from "../command.ts";
+import { withChosenProfile } from "../profile.ts";
 import { refuseBrokenWords, replaceProcess, shimOf } from "../tool.ts";
 
 export default defineCommand({
@@ -18,7 +19,7 @@ export default defineCommand({
     { code: Exit.notFound, means: "there is no such tool; else the tool's own code" },
   ],
   async run(context, options, [tool = "", ...args]) {
-    const { env } = context;
+    const env = withChosenProfile(context.env, context.profileChoice);
     refuseBrokenWords(args, `call the shim itself: PATH="$(flywheel shim path):$PATH" GF_GUARD_SCOPE=all ${tool} …`);
     if (options.record) return (await import("../record/record.ts")).record(tool, args, context);
     return replaceProcess(shimOf(tool), args, { ...env, GF_GUARD_SCOPE: "all" });

@@ -4,6 +4,7 @@ import type { Decision } from "../../shim/decide.ts";
 import { type Explanation, explain } from "../../shim/explain.ts";
 import { defineCommand } from "../command.ts";
 import { waitingFor } from "../output/progress.ts";
+import { withChosenProfile } from "../profile.ts";
 
 export default defineCommand({
   name: "explain",
@@ -12,8 +13,9 @@ export default defineCommand({
   options: {},
   examples: [{ line: "flywheel explain -- bazel build //...", does: "its class, the decision, and the command line that would run" }],
   exits: [{ code: Exit.failed, means: "it would be refused" }],
-  async run({ env, cwd, output }, _options, [tool = "", ...args]) {
-    const explanation = await waitingFor(output, "asking what is attached", () => explain({ tool, args }, env, cwd));
+  async run({ env, cwd, profileChoice, output }, _options, [tool = "", ...args]) {
+    const chosen = withChosenProfile(env, profileChoice);
+    const explanation = await waitingFor(output, "asking what is attached", () => explain({ tool, args }, chosen, cwd));
     if (output.format === "json") output.json({ schema: 1, ...explanation });
     else output.line(view(explanation));
     return explanation.decision.kind === "refuse" ? Exit.failed : Exit.ok;

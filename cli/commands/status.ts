@@ -5,6 +5,7 @@ import type { Context } from "../context.ts";
 import type { Output } from "../output/output.ts";
 import type { Paint } from "../output/paint.ts";
 import { waitingFor } from "../output/progress.ts";
+import { choiceWords } from "../profile.ts";
 import { type ConfigurationFault, configurationFault } from "../status/configuration.ts";
 import { readStatus } from "../status/report.ts";
 import { exitOf, viewStatus } from "../status/view.ts";
@@ -23,12 +24,14 @@ export default defineCommand({
   exits: [{ code: Exit.notAttached, means: "Bazel is not attached; with --watch: 0 when it is interrupted" }],
   async run(context, { watch }) {
     if (watch) return watching(context);
-    const { paths, profile, output } = context;
+    const { paths, profile, profileChoice, output } = context;
     const report = await waitingFor(output, "asking the daemon", () => readStatus(paths, profile));
     const configuration = await configurationFault(paths, profile);
-    if (output.format === "json") output.json({ ...report, configuration });
+    if (output.format === "json") output.json({ ...report, configuration, profileChoice });
     else {
       output.text(viewStatus(report, output.paint));
+      const words = choiceWords(profileChoice);
+      if (words !== undefined) output.text(`  ${words}`);
       if (configuration !== null) output.text(viewFault(configuration, output.paint));
     }
     return exitOf(report);

@@ -10,6 +10,7 @@ import { isNewer } from "../../daemon/api/client/skew.ts";
 import { defineCommand } from "../command.ts";
 import { runningDaemon } from "../daemon.ts";
 import { waitingFor } from "../output/progress.ts";
+import { choiceWords } from "../profile.ts";
 import { exitOf, viewStatus } from "../status/view.ts";
 import { wholeNumber } from "../values.ts";
 
@@ -27,7 +28,7 @@ export default defineCommand({
     { code: Exit.failed, means: "the daemon could not be started, or its configuration could not be read" },
     { code: Exit.notAttached, means: "Bazel is not attached; the reason is said" },
   ],
-  async run({ paths, profile, output }, { timeout }) {
+  async run({ paths, profile, profileChoice, output }, { timeout }) {
     const seconds = wholeNumber("--timeout", timeout, { least: 1, most: 300 }) ?? 15;
     const started = performance.now();
     const deadline = started + seconds * 1000;
@@ -41,6 +42,8 @@ export default defineCommand({
     if (output.format === "json") output.json(report);
     else {
       output.text(viewStatus(report, output.paint));
+      const words = choiceWords(profileChoice);
+      if (words !== undefined) output.text(`  ${words}`);
       const running = report.daemon?.version;
       // Its service unit starts it, and would again: ensureDaemon leaves it (autostart.ts).
       if (running !== undefined && isNewer(version, running)) {

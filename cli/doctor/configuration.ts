@@ -1,7 +1,9 @@
 /** config.toml, the profiles and trust.json: can they be read, and do they say what can be done? */
 import { readdirSync } from "node:fs";
+import type { Config } from "../../contract/config.ts";
 import { parseEndpoint, type Tool } from "../../contract/endpoint.ts";
 import type { FlywheelError } from "../../contract/errors.ts";
+import type { Paths } from "../../contract/paths.ts";
 import { profileName } from "../../contract/published.ts";
 import { printable } from "../../contract/text.ts";
 import { loadProfile } from "../../daemon/api/client/settings.ts";
@@ -13,11 +15,12 @@ const { ok, warn, fail } = checksOf("configuration");
 /** More profiles than these are not looked at. */
 const mostProfiles = 64;
 
-export function checkConfiguration({ paths, profileName: own, config, profile, trust }: Facts): readonly Check[] {
+export function checkConfiguration({ paths, profileName: own, profileChoice, config, profile, trust }: Facts): readonly Check[] {
   return [
     config.ok ? ok("config", "config.toml can be read") : broken("config", config.error),
     ...(config.ok ? (["bazel", "nix"] as const).flatMap((kind) => endpoints(config.value.endpoints[kind], kind)) : []),
-    profile.ok ? ok("profile", `profile ${own} can be read`) : broken("profile", profile.error),
+    profile.ok ? ok("profile", `profile ${own} can be read`, { reason: profileChoice.why }) : broken("profile", profile.error),
+    ...(config.ok ? mapped(paths, config.value, own) : []),
     ...otherProfiles(`${paths.config}/profiles`, own).flatMap((name) => {
       const other = read(() => loadProfile(paths, name));
       return other.ok ? [] : [{ ...broken("profile", other.error), state: "warn" as const }];
@@ -47,6 +50,17 @@ function endpoints(texts: readonly string[], kind: Tool): readonly Check[] {
             },
           ),
         ];
+  });
+}
+
+/** Profiles that repositories map to: heavy commands there are refused while theirs cannot be read. */
+function mapped(paths: Paths, { repositories }: Config, own: string): readonly Check[] {
+  const names = new Set(repositories.map(({ profile }) => profile).filter((name) => name !== own));
+  return [...names].flatMap((name) => {
+    const other = read(() => loadProfile(paths, name));
+    if (other.ok) return [];
+    const what = `[[repositories]] of config.toml maps repositories to profile ${name}, which cannot be read`;
+    return [fail("repositories", what, { reason: printable(other.error.message, 400), next: other.error.next ?? null })];
   });
 }
 

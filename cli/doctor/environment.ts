@@ -11,7 +11,14 @@ import { type Check, checksOf } from "./report.ts";
 const { ok, warn, fail } = checksOf("environment");
 
 export function checkEnvironment(facts: Facts): readonly Check[] {
-  const checks = [...bypass(facts.env), ...scope(facts.env), ...relative(facts.env), ...contract(facts), ...otherCache(facts)];
+  const checks = [
+    ...bypass(facts.env),
+    ...scope(facts.env),
+    ...relative(facts.env),
+    ...upload(facts),
+    ...contract(facts),
+    ...otherCache(facts),
+  ];
   return checks.length > 0 ? checks : [ok("environment", "nothing in this shell contradicts itself")];
 }
 
@@ -47,6 +54,25 @@ function relative(env: Environment): readonly Check[] {
         next: `unset ${name}, or set it to an absolute path`,
       }),
     );
+}
+
+/** The guard takes this shell's word on uploads before the profile's (shim/decide.ts). */
+function upload({ env, profile }: Facts): readonly Check[] {
+  const asked = env["GF_BAZEL_REMOTE_UPLOAD"] ?? "";
+  const next = "unset GF_BAZEL_REMOTE_UPLOAD";
+  if (asked === "" || ["false", "0", "no"].includes(asked)) return [];
+  if (!["true", "1", "yes"].includes(asked)) {
+    return [
+      fail("upload", `GF_BAZEL_REMOTE_UPLOAD=${printable(asked, 40)} is neither true nor false: heavy commands are refused`, { next }),
+    ];
+  }
+  if (env["GF_BAZEL_CACHE_ROLE"] === "read-only" || known(profile)?.bazel.upload !== false) return [];
+  return [
+    warn("upload", "this shell writes to the shared cache, and the profile does not: GF_BAZEL_REMOTE_UPLOAD is set", {
+      reason: "what this machine builds becomes everybody's",
+      next,
+    }),
+  ];
 }
 
 function contract({ env, profile }: Facts): readonly Check[] {

@@ -1,8 +1,10 @@
 /** Looks at everything, changes nothing, and gives the report. */
 import type { StatusReport } from "../../contract/api.ts";
 import type { Tool } from "../../contract/endpoint.ts";
+import { manifestName } from "../../contract/manifest.ts";
 import { type PolicyAdvice, policyAdvice } from "../../contract/policy.ts";
 import type { Profile } from "../../contract/profile.ts";
+import { findWorkspace } from "../../shim/scope.ts";
 import { checkAttachments, checkTailnet } from "./attachment.ts";
 import { checkConfiguration } from "./configuration.ts";
 import { checkDaemon, checkVersions } from "./daemon.ts";
@@ -12,6 +14,7 @@ import { type Facts, known } from "./facts.ts";
 import { checkLadders, checkRejections, laddersOf } from "./ladders.ts";
 import { checkFlake } from "./nix.ts";
 import { type Check, type DoctorReport, doctorSchema } from "./report.ts";
+import { checkRepositories } from "./repositories.ts";
 import { checkService } from "./service.ts";
 import { checkShim } from "./shim.ts";
 import { checkWorkspace } from "./workspace.ts";
@@ -22,6 +25,7 @@ import { checkWorkspace } from "./workspace.ts";
 export function examine(facts: Facts, proved: readonly Check[] = []): DoctorReport {
   const status = known(facts.status);
   const ladders = status === undefined ? [] : laddersOf(status);
+  const alone = buildsAlone(facts);
   const checks = [
     ...checkDaemon(facts),
     ...checkService(facts),
@@ -30,11 +34,14 @@ export function examine(facts: Facts, proved: readonly Check[] = []): DoctorRepo
     ...checkConfiguration(facts),
     ...(status === undefined
       ? []
-      : [...checkTailnet(status), ...checkAttachments(status), ...checkLadders(ladders, status), ...checkRejections(status)]),
+      : [...checkTailnet(status), ...checkAttachments(status), ...checkLadders(ladders, status), ...checkRejections(status)].map((check) =>
+          alone ? notNeeded(check) : check,
+        )),
     ...proved,
     ...checkShim(facts),
     ...checkWorkspace(facts),
     ...(facts.cwd.ok ? checkFlake(facts.cwd.value) : []),
+    ...checkRepositories(facts),
     ...checkEnvironment(facts),
   ];
   return {
@@ -46,6 +53,20 @@ export function examine(facts: Facts, proved: readonly Check[] = []): DoctorRepo
     policy: advice(known(facts.profile), status),
     nixAdvice: status?.nix.advice ?? null,
   };
+}
+
+/** Whether the workspace here says itself that it takes no shared cache. */
+function buildsAlone({ cwd, env }: Facts): boolean {
+  if (!cwd.ok) return false;
+  const { manifest } = findWorkspace(cwd.value, env["PWD"]);
+  return manifest.state === "enrolled" && manifest.mode === "compatibility-local-only";
+}
+
+/** What keeps a workspace from a cache is no fault where it asks for none. */
+function notNeeded(check: Check): Check {
+  if (check.state !== "fail") return check;
+  const why = `${manifestName} here declares compatibility-local-only, so that nothing here needs it`;
+  return { ...check, state: "warn", reason: check.reason === null ? why : `${check.reason}; ${why}` };
 }
 
 function advice(profile: Profile | undefined, status: StatusReport | undefined): PolicyAdvice | null {

@@ -1,5 +1,6 @@
 /** What the checks rest on, read once; what could not be read stays as the error that says why. */
 import type { StatusReport } from "../../contract/api.ts";
+import type { BazelVersion } from "../../contract/bazel/version.ts";
 import type { Config } from "../../contract/config.ts";
 import type { Environment } from "../../contract/environment.ts";
 import { FlywheelError } from "../../contract/errors.ts";
@@ -8,7 +9,10 @@ import type { Profile } from "../../contract/profile.ts";
 import type { TrustStore } from "../../contract/trust.ts";
 import { loadConfig, loadProfile } from "../../daemon/api/client/settings.ts";
 import { readTrust } from "../../daemon/api/client/trust.ts";
+import { bazelVersion } from "../../shim/bazel-version.ts";
+import { findWorkspace } from "../../shim/scope.ts";
 import type { Context } from "../context.ts";
+import type { ProfileChoice } from "../profile.ts";
 import { readStatus } from "../status/report.ts";
 
 export type Read<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: FlywheelError };
@@ -18,28 +22,38 @@ export interface Facts {
   readonly home: string;
   readonly paths: Paths;
   readonly profileName: string;
+  readonly profileChoice: ProfileChoice;
   readonly cwd: Read<string>;
   readonly config: Read<Config>;
   readonly profile: Read<Profile>;
   readonly trust: Read<TrustStore>;
+  /** Of the Bazel behind the guard, in this directory's workspace; undefined where nobody can tell. */
+  readonly bazelVersion: BazelVersion | undefined;
   /** The daemon's word, or without one what the published files say; an error where something answers that is not ours to ask. */
   readonly status: Read<StatusReport>;
 }
 
 /** Changes nothing, and starts nothing. */
 export async function readFacts(context: Context): Promise<Facts> {
-  const { env, home, paths, profile } = context;
+  const { env, home, paths, profile, profileChoice } = context;
   return {
     env,
     home,
     paths,
     profileName: profile,
+    profileChoice,
     cwd: read(() => context.cwd),
     config: read(() => loadConfig(paths)),
     profile: read(() => loadProfile(paths, profile)),
     trust: read(() => readTrust(paths)),
+    bazelVersion: await versionHere(context),
     status: await readStatus(paths, profile).then((value) => ({ ok: true, value }) as const, failed),
   };
+}
+
+async function versionHere(context: Context): Promise<BazelVersion | undefined> {
+  const cwd = read(() => context.cwd);
+  return cwd.ok ? bazelVersion("bazel", findWorkspace(cwd.value, context.env["PWD"]).root, context.env) : undefined;
 }
 
 /** The value, or undefined where it could not be read. */

@@ -65,6 +65,13 @@ export async function gather(
   return agreed;
 }
 
+/** The report as it may stand in a log that others read: the same redaction as the archive's. */
+export function redactedReport(facts: Facts, report: DoctorReport): DoctorReport {
+  const redactor = new Redactor(knownOf(facts, []));
+  redactor.learn(JSON.stringify(report));
+  return JSON.parse(redactor.redactJson(report).text) as DoctorReport;
+}
+
 /** Nothing that stands there is written over, and nobody is asked in vain. */
 function place(context: Context, asked: string | undefined): string {
   const stamp = new Date()
@@ -191,7 +198,7 @@ function knownOf(facts: Facts, past: Past): Known {
       ...spelled(paths.runtime).map((path) => ["<runtime>", path] as const),
       ...distinct(homes.flatMap(spelled)).map((path) => ["~", path] as const),
     ],
-    workspaces: distinct(workspaces(facts, status, past).flatMap(spelled)),
+    workspaces: [...distinct(workspaces(facts, status, past).flatMap(spelled)), ...scopes(facts)],
     tailnets: [
       ...[status?.tailnet.name, status?.tailnet.magicDnsSuffix, profile?.tailnet.name, profile?.tailnet.magicDnsSuffix],
       ...(trust?.tailnets ?? []).flatMap((one) => [one.name, one.magicDnsSuffix]),
@@ -206,11 +213,17 @@ function workspaces(facts: Facts, status: StatusReport | undefined, past: Past):
   return [
     ...(cwd.ok ? [cwd.value, findWorkspace(cwd.value, facts.env["PWD"]).root] : []),
     ...(known(facts.config)?.guard.workspaces ?? []),
+    ...(known(facts.config)?.repositories ?? []).map((one) => one.path).filter(isText),
     ...(known(facts.trust)?.files ?? []).map((one) => dirname(one.path)),
     ...(status?.running ?? []).map((one) => one.directory).filter(isText),
     ...(status?.recent ?? []).map((one) => one.workspace),
     ...(typeof past === "string" ? [] : past.map((one) => one.workspace)),
   ].filter((path) => path.startsWith("/"));
+}
+
+/** What forges call the repositories that have profiles of their own: as telling as a directory of work. */
+function scopes({ config }: Facts): readonly string[] {
+  return (known(config)?.repositories ?? []).flatMap((one) => [one.forgeScope, one.operatorOverlay]).filter(isText);
 }
 
 /** A directory as it is called, and as it is with its links resolved. */

@@ -60,7 +60,10 @@ function namedEndpoints(facts: Facts): readonly Named[] {
       where: "flywheel attach",
       localProof: one.localProof || allowed,
     })),
-    ...(["bazel", "nix"] as const).flatMap((kind) => [
+    ...(["bazel", "nix"] as const).flatMap((kind) =>
+      (known(facts.profile)?.endpoints[kind] ?? []).map((text) => ({ kind, text, where: "the profile", localProof: allowed })),
+    ),
+    ...(facts.profileName === "default" ? (["bazel", "nix"] as const) : []).flatMap((kind) => [
       ...(config?.endpoints[kind] ?? []).map((text) => ({ kind, text, where: "config.toml", localProof: allowed })),
       ...(config?.localProof[kind] ?? []).map((text) => ({ kind, text, where: "local_proof of config.toml", localProof: allowed })),
     ]),

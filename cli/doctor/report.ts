@@ -21,6 +21,7 @@ export const groups = [
   "turned down",
   "shim",
   "workspace",
+  "repositories",
   "environment",
 ] as const;
 export type Group = (typeof groups)[number];

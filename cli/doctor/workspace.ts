@@ -12,6 +12,7 @@ import { readSmall, usualRcFiles } from "../bazelrc.ts";
 import { typed } from "../shell/quote.ts";
 import { strictEnvironment } from "./bazelrc.ts";
 import { type Facts, known } from "./facts.ts";
+import { checkRcEndpoints } from "./rc-endpoints.ts";
 import { type Check, checksOf } from "./report.ts";
 
 const { ok, warn, fail } = checksOf("workspace");
@@ -28,7 +29,9 @@ export function checkWorkspace(facts: Facts): readonly Check[] {
     ...manifest(workspace),
     ...(facts.config.ok ? [scope(workspace, facts.config.value, env["GF_GUARD_SCOPE"])] : []),
     ...envFile(workspace, facts),
-    ...(bazelRoot === undefined ? [] : [strict(bazelRoot, { home: env["HOME"] || home, asked: env["USE_BAZEL_VERSION"] })]),
+    ...(bazelRoot === undefined
+      ? []
+      : [strict(bazelRoot, { home: env["HOME"] || home, asked: env["USE_BAZEL_VERSION"] }), ...checkRcEndpoints(bazelRoot)]),
   ];
 }
 

@@ -1,4 +1,4 @@
-/** A shell's start file: where it is, and an edit of it that can be shown first. */
+/** A shell's start file: where it is; and an edit of a user's file that can be shown first. */
 import { mkdirSync, realpathSync, unlinkSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Environment } from "../../contract/environment.ts";
@@ -43,8 +43,8 @@ export function planEdit(path: string, change: (content: string | undefined) => 
   }
 }
 
-/** Replaces the file in one step; its mode and owner stay. */
-export async function applyEdit(edit: Edit): Promise<void> {
+/** Replaces the file in one step; its owner stays, and its mode unless another is given. */
+export async function applyEdit(edit: Edit, options: { readonly mode?: number } = {}): Promise<void> {
   if (edit.after === edit.before) return;
   try {
     if (edit.after === undefined) {
@@ -53,7 +53,7 @@ export async function applyEdit(edit: Edit): Promise<void> {
     }
     const { default: writeFileAtomic } = await import("write-file-atomic");
     mkdirSync(dirname(edit.file), { recursive: true });
-    await writeFileAtomic(edit.file, Buffer.from(edit.after, "latin1"));
+    await writeFileAtomic(edit.file, Buffer.from(edit.after, "latin1"), options);
   } catch (error) {
     throw new FlywheelError("state-directory-unusable", `${edit.file} cannot be changed: ${messageOf(error)}`, { cause: error });
   }

@@ -16,6 +16,7 @@ import { appendInvocation } from "../../daemon/api/client/spool.ts";
 import { recordVariable } from "../../shim/fast-path/names.ts";
 import { findWorkspace } from "../../shim/scope.ts";
 import type { Context } from "../context.ts";
+import { withChosenProfile } from "../profile.ts";
 import { environmentOf, replaceProcess, shimOf } from "../tool.ts";
 import { bazelRecorder } from "./bazel.ts";
 import { runBeside } from "./child.ts";
@@ -24,10 +25,10 @@ import type { Recorder } from "./recorder.ts";
 
 /** @returns the tool's exit code; one that a signal ended ends this process by the same */
 export async function record(tool: string, args: readonly string[], context: Context): Promise<number> {
-  const { env, cwd, home, paths, profile, output } = context;
+  const { env, cwd, home, paths, profile, profileChoice, output } = context;
   const shim = shimOf(tool);
   const { root } = findWorkspace(cwd, env["PWD"]);
-  const toolEnv = { ...env, GF_GUARD_SCOPE: "all", ...(profile === "default" ? {} : { GF_PROFILE: profile }) };
+  const toolEnv = { ...withChosenProfile(env, profileChoice), GF_GUARD_SCOPE: "all" };
   let pid: number | undefined;
   let marked: string | undefined;
   // It lies there from before the tool begins to after it ended.

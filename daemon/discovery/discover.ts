@@ -48,7 +48,7 @@ export async function discover(input: DiscoveryInput): Promise<Discovery> {
 async function discoverKind(kind: Tool, input: DiscoveryInput): Promise<Finding> {
   const operator = fromOperator(kind, input);
   const tailnet = await fromTailnet(kind, input);
-  const localProof = fromLocalProof(kind, input.config);
+  const localProof = fromLocalProof(kind, input);
   return bounded(kind, [operator, tailnet, localProof]);
 }
 

@@ -47,7 +47,10 @@ const correction: Record<Extract<CandidateSource, { name: "operator" }>["from"],
   "env-file": "mend the endpoint in .env.flywheel.local",
 };
 
-/** config.toml's `[endpoints]`, the profile's substituter, and what `flywheel attach` kept for this profile. */
+/**
+ * The profile's `[endpoints]` and substituter, and what `flywheel attach` kept for it; config.toml's `[endpoints]` are the
+ * default profile's, so that no organisation's builds go to another's cache.
+ */
 export function fromOperator(
   kind: Tool,
   input: { readonly profile: Profile; readonly config: Config; readonly operator: readonly OperatorEndpoint[] },
@@ -59,7 +62,7 @@ export function fromOperator(
     ...operator
       .filter((entry) => entry.profile === profile.name && entry.kind === kind)
       .map((entry) => judgeOperatorEndpoint(entry.endpoint, kind, { from: "attach", localProof: entry.localProof || allowed, profile })),
-    ...[...config.endpoints[kind], ...substituter].map((text) =>
+    ...[...endpointsOf(config, profile)[kind], ...profile.endpoints[kind], ...substituter].map((text) =>
       judgeOperatorEndpoint(text, kind, { from: "config", localProof: allowed, profile }),
     ),
   ];
@@ -67,6 +70,10 @@ export function fromOperator(
     candidates: judged.flatMap((one) => (one.ok ? [one.candidate] : [])),
     rejections: judged.flatMap((one) => (one.ok ? [] : [one.rejection])),
   };
+}
+
+function endpointsOf(config: Config, profile: Profile): Config["endpoints"] {
+  return profile.name === "default" ? config.endpoints : { bazel: [], nix: [] };
 }
 
 /** The endpoint as the user wrote it, without credentials: this is shown and logged. */

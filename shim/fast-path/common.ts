@@ -7,7 +7,7 @@ import { manifestName } from "../../contract/manifest.ts";
 import { largestPublished, lease, mostAliases, publishedVersion } from "../../contract/published.ts";
 import { runningDirectory, runningVersion } from "../../contract/running.ts";
 import { planVersion } from "../plan.ts";
-import { mediumIsHeavy } from "../scope.ts";
+import { mediumIsHeavy, verdictProfile } from "../scope.ts";
 import { markerFile, realToolVariable, recordVariable, type ShimName } from "./names.ts";
 
 /** The keys of the attachment file, each once, and the sh variable that takes its value. */
@@ -133,12 +133,13 @@ export function slowPath(name: ShimName, { variables, steps, end }: PlanReading)
   return `# The slow path: flywheel guard decides, with the whole truth, and prints a plan of one word a line.
 _gf_slow() {
   _gf_plan=$("$_gf_here/../bin/flywheel" guard --tool ${name} -- "$@") || _gf_plan=
-  _gf_step= ${variables}
+  _gf_step= _gf_mapped= ${variables}
   for _gf_word in $_gf_plan; do
     case $_gf_step$_gf_word in
     '${planVersion}') _gf_step=plan: ;;
     plan:run) _gf_step=run: ;;
     plan:stop) _gf_step=stop: ;;
+    inject:profile=* | setting:profile=*) _gf_mapped=\${_gf_word#profile=} ;;
 ${steps}    *) _gf_step=bad: ;;
     esac
   done
@@ -201,7 +202,7 @@ _gf_tick() {
 
 /** How the slow path's last step makes ready for a mark. */
 export const leavesWord = `    # No directory to leave word in is no reason not to run.
-    _gf_now= _gf_boot_now= _gf_profile=\${GF_PROFILE:-default}
+    _gf_now= _gf_boot_now= _gf_profile=\${GF_PROFILE:-\${_gf_mapped:-default}}
     if _gf_places; then _gf_tick; fi
 `;
 
@@ -234,7 +235,10 @@ _gf_mark() {
 `;
 }
 
-/** Ends outside the scope. Leaves `_gf_strict` set where the configuration makes medium commands heavy. */
+/**
+ * Ends outside the scope. Leaves `_gf_strict` set where the configuration makes medium commands heavy, and in `_gf_mapped`
+ * the profile that the configuration maps the workspace to.
+ */
 export const scope = `# Scope. The repository's root is the nearest directory with a manifest or a .git; the kernel resolves the dots.
 _gf_up=. _gf_root=\${PWD-} _gf_manifest=
 while :; do
@@ -256,7 +260,7 @@ _gf_present=none
 if [ -n "$_gf_manifest" ]; then _gf_present=manifest; fi
 if [ -e "$_gf_up/${envFileName}" ]; then _gf_present=$_gf_present+env; fi
 if [ -e "$_gf_config/config.toml" ]; then _gf_present=$_gf_present+config; fi
-_gf_verdict=unenrolled _gf_strict=
+_gf_verdict=unenrolled _gf_strict= _gf_mapped=
 if [ $_gf_present != none ]; then
   _gf_file=$_gf_state/workspace$_gf_root/.verdict
   if [ ! -f "$_gf_file" ] || [ ! -O "$_gf_file" ] || [ -h "$_gf_file" ] || [ ! -r "$_gf_file" ]; then _gf_slow "$@"; fi
@@ -265,6 +269,9 @@ if [ $_gf_present != none ]; then
   done
   { IFS= read -r _gf_verdict && IFS= read -r _gf_word; } <"$_gf_file" || _gf_verdict=
   if [ ! "$_gf_word" -ef "$_gf_up" ]; then _gf_verdict=; fi
+  case $_gf_verdict in
+  *' ${verdictProfile}='?*) _gf_mapped=\${_gf_verdict##* ${verdictProfile}=} _gf_verdict=\${_gf_verdict%" ${verdictProfile}=$_gf_mapped"} ;;
+  esac
   case $_gf_verdict in
   "enrolled $_gf_present" | "unenrolled $_gf_present") ;;
   "enrolled $_gf_present ${mediumIsHeavy}" | "unenrolled $_gf_present ${mediumIsHeavy}") _gf_strict=1 ;;
@@ -280,7 +287,7 @@ esac
 
 `;
 
-export const profileInUse = `_gf_profile=\${GF_PROFILE:-default}
+export const profileInUse = `_gf_profile=\${GF_PROFILE:-\${_gf_mapped:-default}}
 case $_gf_profile in
 -* | *${not(`${lower}${digit}-`)}* | ?????????????????????????????????*) _gf_slow "$@" ;;
 esac

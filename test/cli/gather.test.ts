@@ -44,6 +44,7 @@ const secrets = {
   built: "hushed-up-product",
   project: "moonshot-project",
   machine: "alices-thinkpad",
+  scope: "forge-of-acme/rockets",
 } as const;
 
 let stage: Stage;
@@ -81,7 +82,7 @@ beforeAll(async () => {
   );
   appendFileSync(
     join(config, "config.toml"),
-    `# ask ${secrets.email} for api_key = "${secrets.inline}"\n[endpoints]\nbazel = ["ftp://alice:${secrets.password}@${secrets.host}:9092"]\n[guard]\nworkspaces = ["/srv/${secrets.project}"]\n`,
+    `# ask ${secrets.email} for api_key = "${secrets.inline}"\n[endpoints]\nbazel = ["ftp://alice:${secrets.password}@${secrets.host}:9092"]\n[guard]\nworkspaces = ["/srv/${secrets.project}"]\n[[repositories]]\npath = "/opt/${secrets.project}"\nforge_scope = "${secrets.scope}"\nprofile = "default"\n`,
   );
   await stage.flywheel(["up"]);
   await stage.down();

@@ -9,7 +9,7 @@ test.each([
   ['\ufeff{"enrollment": {"substrateMode": "compatibility-local-only"}}', { state: "enrolled", mode: "compatibility-local-only" }],
   [
     '{"enrollment": {"forgeScope": "a", "operatorOverlay": "b", "executionPool": "c", "substrateMode": "executor-backed"}}',
-    { state: "enrolled", mode: "executor-backed" },
+    { state: "enrolled", mode: "executor-backed", forgeScope: "a", operatorOverlay: "b", executionPool: "c" },
   ],
 ] as const)("%s", (text, expected) => {
   expect(parseManifest(text)).toEqual(expected);

@@ -155,6 +155,11 @@ describe("scope and manifest", () => {
     };
     expect(judge({})).toBe(`unenrolled manifest\n${work}\n`);
     expect(judge({ enrollment: {} })).toBe(`enrolled manifest\n${work}\n`);
+    config(`[[repositories]]\nforge_scope = "gitlab.lab.example/physics"\nprofile = "lab"\n`);
+    utimesSync(join(root, "config/config.toml"), old, old);
+    expect(judge({ enrollment: { forgeScope: "gitlab.lab.example/physics" } })).toBe(`enrolled manifest+config profile=lab\n${work}\n`);
+    expect(judge({ enrollment: { forgeScope: "another" } })).toBe(`enrolled manifest+config\n${work}\n`);
+    rmSync(join(root, "config/config.toml"));
     expect(judge({ enrollment: { substrateMode: "compatibility-local-only" } })).toBeUndefined();
     expect(judge({ enrollment: { substrateMode: "executor-backed" } })).toBeUndefined();
     expect(judge("{")).toBeUndefined();
@@ -165,6 +170,31 @@ describe("scope and manifest", () => {
       surroundings({ tool: "", args: [], env: { GF_CONFIG_DIR: join(root, "config") }, cwd: work }, "look").config(),
     );
     expect(() => readFileSync(file)).toThrow();
+  });
+});
+
+describe("the profile", () => {
+  const rule = (): void => {
+    config(`[[repositories]]\npath = "${work}"\nprofile = "lab"\n`);
+    mkdirSync(join(root, "config/profiles"));
+    writeFileSync(join(root, "config/profiles/lab.toml"), '[bazel]\ninstance_name = "physics"\n');
+  };
+  const flagsOf = async (setting: Setting): Promise<readonly string[]> => {
+    const { decision } = await decided(setting);
+    return decision.kind === "inject" ? decision.flags : [decision.kind];
+  };
+
+  it("is the repository's, unless GF_PROFILE names another", async () => {
+    rule();
+    expect(await flagsOf({})).toContain("--remote_instance_name=physics");
+    expect(await flagsOf({ env: { GF_PROFILE: "default" } })).not.toContain("--remote_instance_name=physics");
+    expect(await flagsOf({ env: { GF_PROFILE: "" } })).toContain("--remote_instance_name=physics");
+    expect(await flagsOf({ cwd: root })).not.toContain("--remote_instance_name=physics");
+  });
+
+  it("that a rule names and nobody wrote refuses, and says which file", async () => {
+    config(`[[repositories]]\npath = "${work}"\nprofile = "lab"\n`);
+    expect((await decided({})).decision).toMatchObject({ kind: "refuse", reason: "there is no profile named lab" });
   });
 });
 

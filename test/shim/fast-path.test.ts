@@ -1,5 +1,5 @@
 /** The generated sh, under each shell that people have as sh. */
-import { chmodSync, mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { silentEventFlags } from "../../contract/bazel/injection.ts";
@@ -225,6 +225,66 @@ describe("scope", () => {
     const later = new Date(Date.now() + 5000);
     utimesSync(manifest, later, later);
     expect((await house.run(["build", "//x"], enrolled)).code).toBe(78);
+  });
+
+  describe.each(shells)("a workspace that maps to another profile, under $name", ({ command: shell }) => {
+    const inLab = (): void => {
+      writeFileSync(join(house.work, "tinyland.repo.json"), "{}");
+      house.publish();
+      const published = readFileSync(house.attachment, "utf8");
+      const directory = join(house.root, "run/attachment/lab");
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      const lab = published
+        .replace("profile default", "profile lab")
+        .replace("endpoint grpc://100.64.0.5:9092", "endpoint grpc://100.64.7.7:9192");
+      writeFileSync(join(directory, "bazel"), lab, { mode: 0o600 });
+    };
+    const cacheOf = (outcome: Parameters<typeof words>[0]): string | undefined =>
+      words(outcome).find((word) => word.startsWith("--remote_cache="));
+
+    it("gets that one's attachment, unless GF_PROFILE says otherwise", async () => {
+      inLab();
+      remember("enrolled manifest profile=lab");
+      const env = { GF_GUARD_SCOPE: undefined };
+      expect(cacheOf(await house.run(["build", "//x"], { shell, env }))).toBe("--remote_cache=grpc://100.64.7.7:9192");
+      expect(cacheOf(await house.run(["build", "//x"], { shell, env: { GF_GUARD_SCOPE: "all" } }))).toBe(
+        "--remote_cache=grpc://100.64.7.7:9192",
+      );
+      const other = await house.run(["build", "//x"], { shell, env: { ...env, GF_PROFILE: "default" } });
+      expect(cacheOf(other)).toBe("--remote_cache=grpc://100.64.0.5:9092");
+      expect(asked()).toBe(false);
+    });
+
+    it.each([
+      "profile=",
+      "profile=../default",
+      "profile=*",
+      "profile=$(id)",
+      "profile=lab profile=default",
+      `profile=${"a".repeat(33)}`,
+      "strict lab",
+    ])("believes no verdict with %s", async (said) => {
+      inLab();
+      remember(`enrolled manifest ${said}`);
+      expect((await house.run(["build", "//x"], { shell, ...enrolled })).code).toBe(78);
+      expect(asked()).toBe(true);
+    });
+
+    it("takes no profile from a variable of its own name in the environment", async () => {
+      inLab();
+      remember("enrolled manifest");
+      const outcome = await house.run(["build", "//x"], { shell, env: { GF_GUARD_SCOPE: undefined, _gf_mapped: "lab" } });
+      expect(cacheOf(outcome)).toBe("--remote_cache=grpc://100.64.0.5:9092");
+    });
+
+    it("marks the running command with the profile that the slow path's plan names", async () => {
+      house.remove();
+      house = await buildHouse("flywheel-plan-1\ninject=1\ncommand=build\nprofile=lab\n--remote_cache=grpc://h:1");
+      mkdirSync(join(house.root, "run/running"), { mode: 0o700 });
+      expect(words(await house.run(["build"], { shell }))).toEqual(["build", "--remote_cache=grpc://h:1"]);
+      const [mark = ""] = readdirSync(join(house.root, "run/running"));
+      expect(readFileSync(join(house.root, "run/running", mark), "utf8")).toContain("\nprofile lab\n");
+    });
   });
 
   it("stops at a repository's boundary", async () => {

@@ -39,6 +39,26 @@ describe.each(shells)("$name", ({ command: shell }) => {
     expect(words(await run("nix-shell", ["-p", "x"], { NIX_CONFIG: "cores = 1" }))).toEqual(["cores = 1", ...flags, "-p", "x"]);
   });
 
+  it("takes the attachment of the profile that the workspace maps to", async () => {
+    house.publishNix();
+    const work = join(house.root, "mapped");
+    const cache = "http://100.64.7.7:8501/physics";
+    mkdirSync(join(house.root, `state/workspace${work}`), { recursive: true });
+    mkdirSync(join(house.root, "run/attachment/lab"), { recursive: true, mode: 0o700 });
+    mkdirSync(work, { recursive: true });
+    writeFileSync(join(work, manifestName), "{}");
+    writeFileSync(join(house.root, `state/workspace${work}/.verdict`), `enrolled manifest profile=lab\n${work}\n`);
+    const endpoint = endpointOf({ kind: "nix", scheme: "http", host: "100.64.7.7", port: 8501, path: "/physics" });
+    writeFileSync(join(house.root, "run/attachment/lab/nix"), serializePublished({ ...aliveNix(), profile: "lab", endpoint }), {
+      mode: 0o600,
+    });
+    const inLab = { name: "nix", shell, cwd: work, env: { GF_GUARD_SCOPE: undefined } };
+    expect(words(await house.run(["build"], inLab))[0]).toContain(`extra-substituters = ${cache}\n`);
+    expect(words(await house.run(["build"], { ...inLab, env: { ...inLab.env, GF_PROFILE: "default" } }))[0]).toContain(
+      `extra-substituters = ${cacheUrl}\n`,
+    );
+  });
+
   it("leaves the limits to a NIX_CONFIG that names them", async () => {
     house.publishNix();
     const own = "connect-timeout = 60\ndownload-attempts = 9";

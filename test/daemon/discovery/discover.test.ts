@@ -290,6 +290,19 @@ describe("the operator", () => {
     ]);
   });
 
+  it("names for one organisation what no other gets: config's are the default profile's, a profile's are its own", async () => {
+    const named: Config = {
+      ...localProof,
+      endpoints: { bazel: ["grpcs://fleet.example"], nix: ["https://fleet.example/main"] },
+      localProof: { allowed: true, bazel: ["grpc://127.0.0.1:19092"], nix: [] },
+    };
+    const own = { bazel: ["grpcs://lab.example"], nix: ["https://lab.example/physics"] };
+    const lab = await on({}, { profile: { ...profile, name: "lab", endpoints: own }, config: named });
+    expect(lab.candidates.map(({ endpoint }) => endpoint.url)).toEqual(["grpcs://lab.example", "https://lab.example/physics"]);
+    const fleet = await on({}, { config: named });
+    expect(urls(fleet.candidates)).toEqual(["grpcs://fleet.example", "grpc://127.0.0.1:19092"]);
+  });
+
   it.each([
     ["grpc://user:secret@cache:9092", "credentials"],
     ["grpc://${HOST}:9092", "placeholder"],
