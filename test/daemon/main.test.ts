@@ -204,16 +204,20 @@ test("a disk that takes nothing more: it runs, publishes nothing, and says so", 
   const exited = once(child, "exit");
   const [said] = await once(child.stdout.setEncoding("utf8"), "data");
   expect(JSON.parse(said)).toMatchObject({ result: "started" });
-  const status = await home.until((one) => (one.daemon?.faults.length ?? 0) > 1);
+  const status = await home.until((one) => (one.daemon?.faults.length ?? 0) > 2);
   expect(status.daemon?.faults).toEqual(
-    expect.arrayContaining([expect.stringContaining("nothing is published"), expect.stringContaining("daemon.log cannot be written")]),
+    expect.arrayContaining(
+      ["nothing is published", "daemon.log cannot be written", "journal.db cannot be written"].map((fault) =>
+        expect.stringContaining(fault),
+      ),
+    ),
   );
   expect(readPublished(home.paths, "default", "bazel", readClock())).toEqual({ state: "absent" });
   child.kill("SIGTERM");
   expect(await exited).toEqual([0, null]);
 });
 
-ordinary("as an ordinary user: a state directory that cannot be written costs the log, not the daemon", async () => {
+ordinary("as an ordinary user: a state directory that cannot be written costs the log and the journal, not the daemon", async () => {
   chmodSync(home.dir, 0o755);
   mkdirSync(home.paths.state, { mode: 0o755 });
   mkdirSync(home.paths.runtime, { mode: 0o700 });
@@ -225,7 +229,9 @@ ordinary("as an ordinary user: a state directory that cannot be written costs th
     const { DaemonClient } = await import(${JSON.stringify(join(root, "daemon/api/client/connection.ts"))});
     console.log(JSON.stringify((await new DaemonClient(${JSON.stringify(home.paths)}).status("default")).daemon.faults));`;
   const asked = await run(process.execPath, ["--input-type=module", "-e", script], { uid: nobody, gid: nobody, cwd: "/" });
-  expect(JSON.parse(asked.stdout)).toEqual([expect.stringContaining("daemon.log cannot be written (EACCES)")]);
+  expect(JSON.parse(asked.stdout)).toEqual(
+    ["daemon.log cannot be written (EACCES)", "journal.db cannot be written (EACCES)"].map((fault) => expect.stringContaining(fault)),
+  );
   await expect(home.client.hello()).rejects.toMatchObject({ code: "runtime-directory-unsafe" });
   expect(await end()).toBe(0);
 });
