@@ -18,7 +18,7 @@ export interface BazelMachine {
   /** Bazel's output user root; the workspace, the tools and everything else beside them lie below it too. */
   readonly root: string;
   readonly stage: Stage;
-  /** Two caches stand behind one node: the one that the daemon attached, and the one that takes its place where it dies. */
+  /** Two caches stand behind one node: the one that a running build was given, or else is attached, and the one that takes its place. */
   caches(): Promise<{ readonly attached: RunningBazelRemote; readonly spare: RunningBazelRemote }>;
   readonly workspace: Workspace;
   /** Lines of the workspace's .bazelrc, behind those that keep Bazel here; none takes the earlier ones away. */
@@ -60,8 +60,9 @@ export async function makeBazelMachine(paths: { readonly bazel: string; readonly
     root,
     stage,
     caches: async () => {
-      const { bazel } = JSON.parse((await stage.flywheel(["status", "--json"])).stdout) as StatusReport;
-      const attached = both.find(({ grpcUrl }) => grpcUrl === bazel.endpoint);
+      const { bazel, running } = JSON.parse((await stage.flywheel(["status", "--json"])).stdout) as StatusReport;
+      const endpoint = running[0]?.endpoint ?? bazel.endpoint;
+      const attached = both.find(({ grpcUrl }) => grpcUrl === endpoint);
       const spare = both.find((each) => each !== attached);
       if (attached === undefined || spare === undefined) throw new Error(`attached is ${String(bazel.endpoint)}: ${String(bazel.reason)}`);
       return { attached, spare };
