@@ -245,7 +245,7 @@ describe.for(realBazels())("Bazel $version", (bazel) => {
   });
 
   test("an endpoint that is swapped half-way, for one that holds the same, is not what was proved", needs, async () => {
-    await machine.uploads("allowed");
+    await machine.uploads("allowed", "beside it");
     const { fifo, run } = waitingBuild(machine);
     const proof = machine.prove(["//:wait", "//:t0"]);
     await run();
