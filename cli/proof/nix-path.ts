@@ -14,6 +14,7 @@ const most = { asked: 256, atOnce: 8, found: 8 } as const;
 const longestMs = 5000;
 /** An unpacked path larger than this is not fetched unasked: bytes. */
 const largest = 256 * 1_048_576;
+const largestNarinfo = 65_536;
 
 interface Cache {
   readonly endpoint: Endpoint;
@@ -43,26 +44,35 @@ function baseOf(text: string, storeDir: string): string | undefined {
   return base === undefined ? undefined : `${storeDir}/${base}`;
 }
 
-export async function foundPath(cache: Cache, env: Environment): Promise<PathSeen> {
-  const { endpoint, publicKey, storeDir } = cache;
+export async function foundPath(cache: Cache, env: Environment, signal: AbortSignal): Promise<PathSeen> {
+  const { endpoint, storeDir } = cache;
   const candidates = candidatesOf(storeDir, env);
   const next = "name one that CI pushed: flywheel proof --nix <store path>";
   if (candidates.length === 0) return { state: "none", reason: `there is no path in ${storeDir} to ask ${endpoint.url} for`, next };
-  const answers = new Map<string, number>();
   const found: Narinfo[] = [];
-  for (let at = 0; at < candidates.length && found.length < most.found; at += most.atOnce) {
-    const asked = candidates.slice(at, at + most.atOnce).map((name) => ask(endpoint, name.slice(0, 32)));
-    for (const answer of await Promise.all(asked)) {
-      if (typeof answer === "string") answers.set(answer, (answers.get(answer) ?? 0) + 1);
-      else if (answer.narSize <= largest && signaturesBy(publicKey, answer.signatures).length > 0) found.push(answer);
-      else
-        answers.set("not signed by the attached key, or too large", (answers.get("not signed by the attached key, or too large") ?? 0) + 1);
+  const without = new Map<string, number>();
+  for (let at = 0; at < candidates.length && found.length < most.found && !signal.aborted; at += most.atOnce) {
+    const asked = candidates.slice(at, at + most.atOnce).map((name) => ask(endpoint, name.slice(0, 32), signal));
+    const answers = await Promise.all(asked);
+    for (const answer of answers) {
+      const fault = answer.state === "narinfo" ? unfit(answer.narinfo, cache) : answer.reason;
+      if (answer.state === "narinfo" && fault === undefined) found.push(answer.narinfo);
+      else without.set(fault ?? "", (without.get(fault ?? "") ?? 0) + 1);
     }
+    // It went away: the others would only be waited for.
+    if (answers.every(({ state }) => state === "silent")) break;
   }
-  const chosen = cheapest(found.filter(({ storePath }) => storePath.startsWith(`${storeDir}/`)));
+  const chosen = cheapest(found);
   if (chosen !== undefined) return { state: "chosen", path: chosen.storePath, by: "found" };
-  const told = [...answers].map(([answer, times]) => `${times} × ${answer}`).join(", ");
-  return { state: "none", reason: `${endpoint.url} has none of ${candidates.length} paths that this machine uses (${told})`, next };
+  const told = [...without].map(([fault, times]) => `${times} × ${fault}`).join(", ");
+  return { state: "none", reason: `${endpoint.url} gives none of the paths that this machine uses (${told})`, next };
+}
+
+/** Why a path that the cache has is not one to fetch; undefined where it is. */
+function unfit({ storePath, narSize, signatures }: Narinfo, { publicKey, storeDir }: Cache): string | undefined {
+  if (!storePath.startsWith(`${storeDir}/`)) return "of another store";
+  if (narSize > largest) return "too large";
+  return signaturesBy(publicKey, signatures).length === 0 ? "not signed by the attached key" : undefined;
 }
 
 /** What this shell speaks of first, as that of a devshell does, then whatever lies in the store. Nothing that is built from. */
@@ -82,14 +92,33 @@ function candidatesOf(storeDir: string, env: Environment): readonly string[] {
   return [...new Set([...spoken, ...stored])].filter(usable).slice(0, most.asked);
 }
 
-/** @returns the narinfo, or in words why there is none */
-async function ask({ url }: Endpoint, hash: string): Promise<Narinfo | string> {
+type Answer =
+  | { readonly state: "narinfo"; readonly narinfo: Narinfo }
+  /** It said no. */
+  | { readonly state: "none"; readonly reason: string }
+  /** It said nothing. */
+  | { readonly state: "silent"; readonly reason: string };
+
+async function ask({ url }: Endpoint, hash: string, signal: AbortSignal): Promise<Answer> {
   try {
-    const answer = await fetch(`${url}/${hash}.narinfo`, { signal: AbortSignal.timeout(longestMs), redirect: "follow" });
-    const text = await answer.text();
-    if (answer.status !== 200) return `HTTP ${answer.status}`;
-    return parseNarinfo(text.slice(0, 65_536)) ?? "no narinfo";
+    const answer = await fetch(`${url}/${hash}.narinfo`, { signal: AbortSignal.any([signal, AbortSignal.timeout(longestMs)]) });
+    const text = await bounded(answer);
+    if (answer.status !== 200) return { state: "none", reason: `HTTP ${answer.status}` };
+    const narinfo = parseNarinfo(text);
+    return narinfo === undefined ? { state: "none", reason: "no narinfo" } : { state: "narinfo", narinfo };
   } catch (error) {
-    return messageOf(error);
+    return { state: "silent", reason: messageOf(error) };
   }
+}
+
+/** What is longer is no narinfo. */
+async function bounded({ body }: Response): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of body ?? []) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > largestNarinfo) break;
+  }
+  return Buffer.concat(chunks).toString("utf8");
 }

@@ -7,6 +7,7 @@ import type { Environment } from "../../contract/environment.ts";
 import { NixLog } from "../../contract/nix/activities.ts";
 import { fingerprint, keyBytes, type StorePathFacts, signaturesBy } from "../../contract/proof/fingerprint.ts";
 import type { NixAttachmentSeen, NixSeen, PathSeen, SubstitutionSeen } from "../../contract/proof/nix.ts";
+import { printable } from "../../contract/text.ts";
 import { findRealTool } from "../../shim/tool.ts";
 import type { Context } from "../context.ts";
 import { environmentOf } from "../tool.ts";
@@ -37,10 +38,10 @@ export async function proveNix(
     const nix = new ScratchNix(scratch, context.env, signal);
     const version = await nix.version();
     output.notice("flywheel: looking for a store path that the cache has");
-    const path = await choose(named, before, nix, context.env);
+    const path = await choose(named, before, nix, context.env, signal);
     if (path.state === "none") return { version, seen: { before, after: undefined, path, substitution: undefined } };
     output.notice(`flywheel: fetching ${path.path} into an empty store, without a token`);
-    const substitution = await nix.fetch(path.path, before, (line) => output.notice(line));
+    const substitution = await nix.fetch(path.path, before, (line) => output.notice(printable(line, 1000)));
     await provedStatus(context, signal);
     return { version, seen: { before, after: await nixAttachment(context), path, substitution } };
   } finally {
@@ -48,10 +49,16 @@ export async function proveNix(
   }
 }
 
-function choose(named: string | undefined, { endpoint, publicKey }: Attached, nix: ScratchNix, env: Environment): Promise<PathSeen> {
+function choose(
+  named: string | undefined,
+  { endpoint, publicKey }: Attached,
+  nix: ScratchNix,
+  env: Environment,
+  signal: AbortSignal,
+): Promise<PathSeen> {
   const { storeDir } = nix;
   if (named !== undefined) return namedPath(named, storeDir, (installable) => nix.evaluate(installable));
-  return foundPath({ endpoint, publicKey, storeDir }, env);
+  return foundPath({ endpoint, publicKey, storeDir }, env, signal);
 }
 
 /** A store that is empty but for what is fetched into it; paths in it have the names that they have in the machine's own. */

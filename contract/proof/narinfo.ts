@@ -15,7 +15,12 @@ export function parseNarinfo(text: string): Narinfo | undefined {
     [...text.matchAll(new RegExp(`^${name}: *(.*?)\\r?$`, "gm"))].map(([, value = ""]) => value.trim());
   const [storePath] = values("StorePath");
   const narSize = Number(values("NarSize")[0]);
-  if (storePath === undefined || !/^\/[^\s]+\/[a-z0-9]{32}-[^\s/]+$/.test(storePath) || !Number.isSafeInteger(narSize) || narSize < 0)
+  if (
+    storePath === undefined ||
+    !/^(?:\/[A-Za-z0-9+._-]+)+\/[a-z0-9]{32}-[A-Za-z0-9+._?=-]+$/.test(storePath) ||
+    !Number.isSafeInteger(narSize) ||
+    narSize < 0
+  )
     return undefined;
   const own = storePath.slice(storePath.lastIndexOf("/") + 1);
   const references = (values("References")[0] ?? "").split(/\s+/).filter((name) => name !== "" && name !== own);

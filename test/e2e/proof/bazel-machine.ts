@@ -18,15 +18,18 @@ export interface BazelMachine {
   /** Bazel's output user root; the workspace, the tools and everything else beside them lie below it too. */
   readonly root: string;
   readonly stage: Stage;
-  /** Two caches stand behind one node: the one that the daemon attached, and the one that takes its place where it dies. */
+  /** The cache that a running build was given, or else is attached, and the other one, which is a candidate only where asked for. */
   caches(): Promise<{ readonly attached: RunningBazelRemote; readonly spare: RunningBazelRemote }>;
   readonly workspace: Workspace;
   /** Lines of the workspace's .bazelrc, behind those that keep Bazel here; none takes the earlier ones away. */
   rc(lines: readonly string[]): void;
   /** Words that a wrapper of Bazel adds to every build, which no guard sees. */
   behindTheGuard(words: readonly string[]): void;
-  /** Whether the profile lets this machine fill the cache, from now on. */
-  uploads(uploads: "allowed" | "forbidden"): Promise<void>;
+  /**
+   * Whether the profile lets this machine fill the cache, from now on; and whether its ports name the spare cache too: of two
+   * equals the daemon may take the faster one at any time.
+   */
+  uploads(uploads: "allowed" | "forbidden", spare?: "beside it"): Promise<void>;
   /** `flywheel proof --json …` in the workspace. */
   prove(words: readonly string[], env?: Readonly<Record<string, string>>): Promise<Proved>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -43,16 +46,17 @@ export async function makeBazelMachine(paths: { readonly bazel: string; readonly
   const both = [await startBazelRemote(paths.bazelRemote), await startBazelRemote(paths.bazelRemote)];
   const nodes = [{ name: "cache", addresses: ["127.0.0.1"], tags: ["tag:bazel-cache"] }];
   const grpcPorts = both.map(({ grpcUrl }) => Number(new URL(grpcUrl).port));
-  const stage = await makeStage([tools], { grpcPorts, httpPorts: [], tailnet: { nodes } });
+  const stage = await makeStage([tools], { grpcPorts: grpcPorts.slice(0, 1), httpPorts: [], tailnet: { nodes } });
   const workspace = makeWorkspace(join(root, "workspace"), { targets: 3 });
   const startup = startupOptions(root, "users-own").map((option) => `startup ${option}`);
   const rc: BazelMachine["rc"] = (lines) => writeFileSync(join(workspace.dir, ".bazelrc"), `${[...startup, ...lines].join("\n")}\n`);
   rc([]);
   const profile = join(stage.env["GF_CONFIG_DIR"] ?? "", "profiles/default.toml");
-  const uploads: BazelMachine["uploads"] = async (asked) => {
+  const uploads: BazelMachine["uploads"] = async (asked, spare) => {
+    const ports = spare === undefined ? grpcPorts.slice(0, 1) : grpcPorts;
     writeFileSync(
       profile,
-      `[tailnet]\nname = "${standInTailnet.name}"\nmagic_dns_suffix = "${standInTailnet.suffix}"\n[bazel]\ngrpc_ports = [${grpcPorts.join(", ")}]\nupload = ${asked === "allowed"}\n`,
+      `[tailnet]\nname = "${standInTailnet.name}"\nmagic_dns_suffix = "${standInTailnet.suffix}"\n[bazel]\ngrpc_ports = [${ports.join(", ")}]\nupload = ${asked === "allowed"}\n`,
     );
     await stage.flywheel(["up"]);
   };
@@ -60,8 +64,9 @@ export async function makeBazelMachine(paths: { readonly bazel: string; readonly
     root,
     stage,
     caches: async () => {
-      const { bazel } = JSON.parse((await stage.flywheel(["status", "--json"])).stdout) as StatusReport;
-      const attached = both.find(({ grpcUrl }) => grpcUrl === bazel.endpoint);
+      const { bazel, running } = JSON.parse((await stage.flywheel(["status", "--json"])).stdout) as StatusReport;
+      const endpoint = running[0]?.endpoint ?? bazel.endpoint;
+      const attached = both.find(({ grpcUrl }) => grpcUrl === endpoint);
       const spare = both.find((each) => each !== attached);
       if (attached === undefined || spare === undefined) throw new Error(`attached is ${String(bazel.endpoint)}: ${String(bazel.reason)}`);
       return { attached, spare };

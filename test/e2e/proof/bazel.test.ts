@@ -245,20 +245,20 @@ describe.for(realBazels())("Bazel $version", (bazel) => {
   });
 
   test("an endpoint that is swapped half-way, for one that holds the same, is not what was proved", needs, async () => {
-    await machine.uploads("allowed");
-    const { attached, spare } = await machine.caches();
+    await machine.uploads("allowed", "beside it");
     const { fifo, run } = waitingBuild(machine);
     const proof = machine.prove(["//:wait", "//:t0"]);
     await run();
     // The first build runs, attached to the one; now it dies, and the other takes its place.
+    const { attached, spare } = await machine.caches();
     const published = machine.stage.published(`endpoint ${spare.grpcUrl}`, { timeoutMs: 60_000 });
     await attached.stop();
     await published;
     writeFileSync(`${fifo}.go`, "");
     const { record, exitCode, stderr } = await proof;
+    expect(rulesOf(record), stderr).toContain("endpoint-swapped");
     expect(exitCode).toBe(1);
     expect(record.proved).toBe(false);
-    expect(rulesOf(record), stderr).toContain("endpoint-swapped");
     expectSchema(record);
     // And without any attachment at all.
     await spare.stop();
