@@ -199,6 +199,8 @@ export class Service implements ApiHandlers {
   async verify(profile: string): Promise<StatusReport> {
     const keeper = this.#keeper(profile);
     this.#nix.reconsider("no");
+    // Whoever asks a daemon that has just begun is told of its tailnet too.
+    if (!this.#begun) await this.#lookAtTailnet();
     await keeper.verify();
     return this.#status(keeper);
   }

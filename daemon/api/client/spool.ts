@@ -89,16 +89,26 @@ function appendOnce(paths: Paths, file: string, line: Buffer, within: SpoolLimit
     const written = writeSync(opened, whole);
     if (written !== whole.length) throw new Error("the disk took only a part of the line");
     if (fstatSync(opened).nlink === 0) return false;
-    // Another guard may have rotated it meanwhile: the new file must not replace the full one.
-    if (size + written > within.rotated && lstatSync(file).ino === ino) rotate(paths, { ino, full: size + written > within.most });
+    if (size + written > within.rotated) rotate(paths, { ino, full: size + written > within.most });
     return true;
   } finally {
     closeSync(opened);
   }
 }
 
-function rotate(paths: Paths, { ino, full }: { ino: number; full: boolean }): void {
+/** The line is there already: where another guard rotates too, or was killed while it did, whoever appends next goes on. */
+function rotate(paths: Paths, spool: { readonly ino: number; readonly full: boolean }): void {
+  try {
+    putAside(paths, spool);
+  } catch (error) {
+    if (!isErrno(error)) throw error;
+  }
+}
+
+function putAside(paths: Paths, { ino, full }: { readonly ino: number; readonly full: boolean }): void {
   const [file, rotated] = [spoolPath(paths), rotatedSpoolPath(paths)];
+  // Another guard may have rotated it meanwhile: the new file must not replace the full one.
+  if (lstatSync(file).ino !== ino) return;
   const there = lstatSync(rotated, { throwIfNoEntry: false });
   // Another guard was killed between the two steps below.
   if (there?.ino === ino) {
@@ -106,18 +116,20 @@ function rotate(paths: Paths, { ino, full }: { ino: number; full: boolean }): vo
     return;
   }
   if (there !== undefined && !full) return;
+  if (there !== undefined) {
+    renameSync(file, rotated);
+    return;
+  }
   try {
-    if (there !== undefined) renameSync(file, rotated);
-    else {
-      // Unlike a rename it replaces nothing: of two guards that rotate at once, one is the first.
-      linkSync(file, rotated);
-      unlinkSync(file);
-    }
+    // Unlike a rename it replaces nothing: of two guards that rotate at once, one is the first.
+    linkSync(file, rotated);
   } catch (error) {
     if (!isErrno(error) || error.code === "EEXIST" || error.code === "ENOENT") return;
     // A file system without hard links.
     renameSync(file, rotated);
+    return;
   }
+  unlinkSync(file);
 }
 
 export interface SpoolReading {

@@ -126,6 +126,12 @@ test("a node that leaves the tailnet takes its attachment with it; a proof renew
   expect(readFileSync(logPath(home.paths), "utf8")).not.toContain("still running");
 });
 
+test("whoever asks a daemon that has just begun is told of its tailnet too", async () => {
+  await tailnet({ nodes: [near] });
+  await home.started();
+  expect((await home.client.verify("default")).bazel).toMatchObject({ state: "attached", endpoint: first.url });
+});
+
 test("eight who verify at once cost no more probes than a few, on one warm connection", async () => {
   await tailnet({ nodes: [near] });
   await home.started();
