@@ -1,8 +1,6 @@
 /** What is known of one guarded command that ran: who, where, how long, how it ended, and what the shared cache gave it. */
 import * as v from "valibot";
 
-export { hitShare } from "./hit-share.ts";
-
 /**
  * Actions by who did them, in the words of Bazel's `N processes: …` line. Of Nix: store paths substituted by the
  * attached cache (hits), by another cache (other), and derivations built (misses).

@@ -1,5 +1,6 @@
 /** The history for a person: one line an entry, which fits the terminal, and a summary of a few lines. */
-import { type HitRate, hitShare, type Invocation, type Outcome } from "../../contract/invocation.ts";
+import { hitShare } from "../../contract/hit-share.ts";
+import type { HitRate, Invocation, Outcome } from "../../contract/invocation.ts";
 import type { SpoolEntry } from "../../contract/journal.ts";
 import { printable } from "../../contract/text.ts";
 import { duration, localTime, percent, span } from "../../contract/words.ts";

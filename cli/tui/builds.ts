@@ -1,6 +1,7 @@
 /** Guarded commands: those that run, and the last that ended, with what the shared cache gave each. */
 import type { RunningReport, StatusReport } from "../../contract/api.ts";
-import { hitShare, type Invocation, type Outcome } from "../../contract/invocation.ts";
+import { hitShare } from "../../contract/hit-share.ts";
+import type { Invocation, Outcome } from "../../contract/invocation.ts";
 import { span as ageWords, localTime, percent } from "../../contract/words.ts";
 import { matches } from "./filter.ts";
 import { shareBar } from "./marks.ts";

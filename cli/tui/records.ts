@@ -1,6 +1,7 @@
 /** Hit rates over days, and what went past the guard or was refused by it. */
 import type { EscapesReport, StatusReport } from "../../contract/api.ts";
-import { type HitRate, hitShare } from "../../contract/invocation.ts";
+import { hitShare } from "../../contract/hit-share.ts";
+import type { HitRate } from "../../contract/invocation.ts";
 import { localTime, percent } from "../../contract/words.ts";
 import { type Line, line, span } from "./line.ts";
 import { shareBar } from "./marks.ts";
