@@ -43,7 +43,7 @@ export default defineCommand({
       const code = environmentCode(environment, shell);
       if (code !== "") output.line(code);
       // The hook's own, and not exported: which profile's files it has to follow here.
-      if (step !== undefined) output.line(`_flywheel_profile=${profile}`);
+      if (step !== undefined) output.line(shell === "fish" ? `set -g _flywheel_profile ${profile}` : `_flywheel_profile=${profile}`);
     }
     const words = entered === undefined ? choiceWords(profileChoice) : entered.words;
     if (words !== undefined) output.notice(entered === undefined ? `flywheel: ${words}` : words);

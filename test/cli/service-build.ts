@@ -18,6 +18,8 @@ export async function installVersion(directory: string, version: string, api?: n
   try {
     for (const each of ["contract", "daemon", "shim", "cli", "build.ts"])
       cpSync(join(root, each), join(sources, each), { recursive: true });
+    // What the build copies for `flywheel shell`.
+    cpSync(join(root, "nix/shell-hook.sh"), join(sources, "nix/shell-hook.sh"));
     symlinkSync(join(root, "node_modules"), join(sources, "node_modules"));
     const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
     writeFileSync(join(sources, "package.json"), JSON.stringify({ ...manifest, version }));

@@ -29,6 +29,7 @@ function _flywheel_look
     string match -q '/*' -- "$XDG_RUNTIME_DIR"; and set published $XDG_RUNTIME_DIR/gloriousflywheel
     string match -q '/*' -- "$GF_RUNTIME_DIR"; and set published $GF_RUNTIME_DIR
     set -l profile default
+    test -n "$_flywheel_profile"; and set profile $_flywheel_profile
     test -n "$GF_PROFILE"; and set profile $GF_PROFILE
     set -g _flywheel_now ''
     for file in $published/attachment/$profile/bazel $published/attachment/$profile/nix
