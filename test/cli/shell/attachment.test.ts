@@ -174,6 +174,8 @@ test("the daemon may go and come back", async () => {
   await titled(outer, "flywheel: not attached (no daemon)");
   await attach();
   await titled(outer, attached);
+  // The environment follows before a prompt: the one that stands there was written before.
+  await ask(outer, "true");
   expect(await ask(outer, 'echo "$GF_FLYWHEEL_PROFILE_STATE"')).toBe("local-proof");
 });
 

@@ -351,7 +351,9 @@ describe("a real tailnet", { timeout: 180_000 }, () => {
     });
   });
 
-  test("the path to the cache is shown: direct, and through the relay where UDP is blocked", async (context) => {
+  // Begun anew without UDP, the client at times answers no disco ping for longer than anybody waits, while packets pass:
+  // seen with 1.101. What we show is what it answers; so it is begun anew again.
+  test("the path to the cache is shown: direct, and through the relay where UDP is blocked", { retry: 2 }, async (context) => {
     const bed = bedOf(context);
     const dev = await attachedCompanion(bed);
     await dev.until("direct", ({ bazel }) => bazel.path?.via === "direct", 60_000);
