@@ -146,7 +146,8 @@ describe("scope and manifest", () => {
         env: { GF_STATE_DIR: join(root, "state"), GF_CONFIG_DIR: join(root, "config") },
         cwd: work,
       };
-      rememberVerdict(paths, findWorkspace(work, work), surroundings(invocation, "look").config());
+      const { config, begun, configFile } = surroundings(invocation, "look");
+      rememberVerdict(paths, findWorkspace(work, work), config(), { begun, configFile, envFile: false });
       try {
         return readFileSync(file, "utf8");
       } catch {
@@ -168,6 +169,7 @@ describe("scope and manifest", () => {
       paths,
       findWorkspace(work, work),
       surroundings({ tool: "", args: [], env: { GF_CONFIG_DIR: join(root, "config") }, cwd: work }, "look").config(),
+      { begun: Date.now(), configFile: false, envFile: false },
     );
     expect(() => readFileSync(file)).toThrow();
   });
