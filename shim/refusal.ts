@@ -14,10 +14,12 @@ export function nextOf(error: FlywheelError): readonly string[] {
 export function refusalText(refusal: Refusal, invocation: Invocation): string {
   const first = `flywheel: refused ${subject(invocation.tool, refusal.command)}: ${refusal.reason}`;
   if (invocation.args.some((word) => word.startsWith("--tool_tag="))) return `${first}\n`;
+  // Parentheses: no shell runs the words that stand for others when they are pasted.
+  const repeated = pasteable([invocation.tool, ...invocation.args]) ?? `${subject(invocation.tool, refusal.command)} (the same words)`;
   const next = [
     ...refusal.next,
     "flywheel status",
-    `flywheel compat --reason "…" -- ${pasteable([invocation.tool, ...invocation.args])}   (builds alone, recorded)`,
+    `flywheel compat --reason "…" -- ${repeated}   (builds alone, recorded)`,
   ];
   const since = refusal.since === undefined ? [] : [`  since: ${refusal.since}`];
   const lines = [first, ...since, ...refusal.tried.slice(0, 6).map((line) => `  tried: ${line}`), ...next.map((line) => `  next: ${line}`)];
@@ -27,10 +29,10 @@ export function refusalText(refusal: Refusal, invocation: Invocation): string {
 /** A longer command line is not repeated: characters. */
 const longestRepeated = 400;
 
-/** The whole command line, startup options too: another output base is another build. Else words that no shell runs when they are pasted. */
-function pasteable(words: readonly string[]): string {
+/** The whole command line, startup options too: another output base is another build. Undefined where it is none to repeat. */
+function pasteable(words: readonly string[]): string | undefined {
   const line = words.map(typed).join(" ");
-  return line.length <= longestRepeated && printable(line, line.length) === line ? line : "(the same words)";
+  return line.length <= longestRepeated && printable(line, line.length) === line ? line : undefined;
 }
 
 export function escapeText(tool: string, command: string, reason: string): string {

@@ -245,7 +245,7 @@ describe("what is attached", () => {
       ["build", ...Array.from({ length: 100 }, (_, at) => `//target:${at}`)],
       ["build", "//a\u001b[2J"],
     ]) {
-      expect(offered(odd)).toBe("(the same words)");
+      expect(offered(odd)).toBe("bazel build (the same words)");
     }
   });
 
