@@ -16,11 +16,7 @@ export function refusalText(refusal: Refusal, invocation: Invocation): string {
   if (invocation.args.some((word) => word.startsWith("--tool_tag="))) return `${first}\n`;
   // Parentheses: no shell runs the words that stand for others when they are pasted.
   const repeated = pasteable([invocation.tool, ...invocation.args]) ?? `${subject(invocation.tool, refusal.command)} (the same words)`;
-  const next = [
-    ...refusal.next,
-    "flywheel status",
-    `flywheel compat --reason "…" -- ${repeated}   (builds alone, recorded)`,
-  ];
+  const next = [...refusal.next, "flywheel status", `flywheel compat --reason "…" -- ${repeated}   (builds alone, recorded)`];
   const since = refusal.since === undefined ? [] : [`  since: ${refusal.since}`];
   const lines = [first, ...since, ...refusal.tried.slice(0, 6).map((line) => `  tried: ${line}`), ...next.map((line) => `  next: ${line}`)];
   return `${lines.join("\n")}\n`;
