@@ -29,7 +29,8 @@ export function* rcLines(root: string, files: readonly string[], read = readSmal
     for (const each of text.split(/(?<!\\)\r?\n/)) {
       const [command = "", ...words] = each
         .replaceAll(/\\\r?\n/g, " ")
-        .replace(/(?:^|\s)#.*$/, "")
+        // A dot without `s` stops at a line separator: the rest would be looked through again from each mark.
+        .replace(/(?:^|\s)#.*$/s, "")
         .trim()
         .split(/\s+/);
       if ((command === "import" || command === "try-import") && words[0] !== undefined) yield* look(resolved(words[0], root, file));

@@ -10,3 +10,14 @@ export function printable(text: string, limit = 256): string {
     .replaceAll(/[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, "");
   return clean.length > limit ? `${clean.slice(0, limit)}…` : clean;
 }
+
+/**
+ * A line of the user's own, to be judged before it is written: what a terminal would act on stands there as its number,
+ * `\x1b`, instead of being taken out. A tab stays.
+ */
+export function visible(line: string): string {
+  return line.replaceAll(/(?!\t)[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, (character) => {
+    const number = character.charCodeAt(0).toString(16);
+    return number.length > 2 ? `\\u${number}` : `\\x${number.padStart(2, "0")}`;
+  });
+}

@@ -139,6 +139,9 @@ function standingOf(status: StatusReport, profile: Profile): Standing {
 /** What the daemon says of a kind that is not attached. */
 export function noAttachment(status: StatusReport, kind: Tool): NoAttachment {
   const report = status[kind];
+  const [reason, next] = [report.reason ?? "nothing is attached", report.next ?? undefined];
+  // The user's own word: neither what a cache last said nor when one last answered is why.
+  if (status.detached) return { state: "unattached", reason, since: undefined, tried: [], next };
   const tried = status.candidates.filter((candidate) => candidate.kind === kind && candidate.reason !== null).map(triedLine);
   const turnedDown = status.rejections
     .filter((rejection) => rejection.kind === kind)
@@ -147,10 +150,10 @@ export function noAttachment(status: StatusReport, kind: Tool): NoAttachment {
     .map((rejection) => `${rejection.subject}: not dialled: ${rejection.reason}`);
   return {
     state: "unattached",
-    reason: report.reason ?? "nothing is attached",
+    reason,
     since: sinceWhen(report, status.daemon),
     tried: [...tried, ...turnedDown],
-    next: report.next ?? undefined,
+    next,
   };
 }
 

@@ -88,8 +88,10 @@ function carryOut(decision: Decision, invocation: Invocation, world: Surrounding
 function remember(world: Surroundings): void {
   // A trusted file's endpoint is looked at each time; a broken configuration leaves no verdict.
   try {
-    if (world.envFile().state === "trusted") return;
-    rememberVerdict(world.paths, world.workspace(), world.config());
+    const { begun, configFile } = world;
+    const envFile = world.envFile().state;
+    if (envFile === "trusted") return;
+    rememberVerdict(world.paths, world.workspace(), world.config(), { begun, configFile, envFile: envFile !== "absent" });
   } catch (error) {
     if (!(error instanceof FlywheelError)) throw error;
   }

@@ -1,5 +1,7 @@
 /** What the guard says. The first line is fixed, so that people and programs can look for it. */
 import type { FlywheelError } from "../contract/errors.ts";
+import { typed } from "../contract/quote.ts";
+import { printable } from "../contract/text.ts";
 import type { Invocation, Refusal } from "./decide.ts";
 
 /** The error's own next step; status says only that heavy commands are refused for a file, doctor what is wrong with all of them. */
@@ -12,17 +14,21 @@ export function nextOf(error: FlywheelError): readonly string[] {
 export function refusalText(refusal: Refusal, invocation: Invocation): string {
   const first = `flywheel: refused ${subject(invocation.tool, refusal.command)}: ${refusal.reason}`;
   if (invocation.args.some((word) => word.startsWith("--tool_tag="))) return `${first}\n`;
-  // From the command on: startup options are long, and the user knows them.
-  const words = invocation.args.slice(Math.max(0, invocation.args.indexOf(refusal.command)));
-  const shown = words.length > 6 ? `${words.slice(0, 6).join(" ")} …` : words.join(" ");
-  const next = [
-    ...refusal.next,
-    "flywheel status",
-    `flywheel compat --reason "…" -- ${invocation.tool} ${shown}   (builds alone, recorded)`,
-  ];
+  // Parentheses: no shell runs the words that stand for others when they are pasted.
+  const repeated = pasteable([invocation.tool, ...invocation.args]) ?? `${subject(invocation.tool, refusal.command)} (the same words)`;
+  const next = [...refusal.next, "flywheel status", `flywheel compat --reason "…" -- ${repeated}   (builds alone, recorded)`];
   const since = refusal.since === undefined ? [] : [`  since: ${refusal.since}`];
   const lines = [first, ...since, ...refusal.tried.slice(0, 6).map((line) => `  tried: ${line}`), ...next.map((line) => `  next: ${line}`)];
   return `${lines.join("\n")}\n`;
+}
+
+/** A longer command line is not repeated: characters. */
+const longestRepeated = 400;
+
+/** The whole command line, startup options too: another output base is another build. Undefined where it is none to repeat. */
+function pasteable(words: readonly string[]): string | undefined {
+  const line = words.map(typed).join(" ");
+  return line.length <= longestRepeated && printable(line, line.length) === line ? line : undefined;
 }
 
 export function escapeText(tool: string, command: string, reason: string): string {

@@ -1,5 +1,5 @@
 /** Whether the guard acts here: scope, the workspace's manifest, and the verdict that the fast path may reuse. */
-import { closeSync, constants, existsSync, mkdirSync, openSync, statSync, writeSync } from "node:fs";
+import { closeSync, constants, existsSync, futimesSync, mkdirSync, openSync, statSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Config } from "../contract/config.ts";
 import { envFileName } from "../contract/env-file.ts";
@@ -69,12 +69,25 @@ function enrolment(workspace: Workspace, config: Config): string | undefined {
   return listed === undefined ? undefined : `the configuration enrols ${listed}`;
 }
 
+/** What a verdict was judged from, besides what was read. */
+export interface Judged {
+  /** A time before anything was read: milliseconds since the epoch. */
+  readonly begun: number;
+  /** Whether each was there when it was read. */
+  readonly configFile: boolean;
+  readonly envFile: boolean;
+}
+
+/** Coarser than the clock of any file system, and of every shell's `-nt`: milliseconds. */
+const grain = 1000;
+
 /**
  * Leaves the verdict where the fast path finds it, if it is one that it can act on alone. Best effort: without
- * it the next command takes the slow path again. A manifest or configuration younger than a second leaves none,
- * since a change within the clock's grain could not be told from what was judged.
+ * it the next command takes the slow path again. It is dated a second before the reading began: the guard may wait
+ * long after that, and whatever changes meanwhile must be the younger, by a clock of whole seconds too. So a manifest
+ * or configuration that was younger than that second leaves none.
  */
-export function rememberVerdict(paths: Paths, workspace: Workspace, config: Config): void {
+export function rememberVerdict(paths: Paths, workspace: Workspace, config: Config, judged: Judged): void {
   const { manifest, root, logicalRoot } = workspace;
   const plain = manifest.state !== "invalid" && !(manifest.state === "enrolled" && manifest.mode !== "shared-cache-backed");
   if (!plain || !/^\/[^\n]*$|^$/.test(logicalRoot) || root.includes("\n")) return;
@@ -83,16 +96,17 @@ export function rememberVerdict(paths: Paths, workspace: Workspace, config: Conf
   const mapped = profileOfRepository(config, workspace)?.profile;
   const profile = mapped === undefined ? "" : ` ${verdictProfile}=${mapped}`;
   const files = [join(root, manifestName), join(root, envFileName), join(paths.config, "config.toml"), join(paths.config, "trust.json")];
-  const [, envFile, configFile] = files.map((file) => existsSync(file));
-  const present = `${manifest.state === "absent" ? "none" : "manifest"}${envFile === true ? "+env" : ""}${configFile === true ? "+config" : ""}`;
+  const present = `${manifest.state === "absent" ? "none" : "manifest"}${judged.envFile ? "+env" : ""}${judged.configFile ? "+config" : ""}`;
+  const dated = judged.begun - grain;
   try {
-    if (youngest(files) > Date.now() - 1000) return;
+    if (youngest(files) > dated) return;
     const directory = `${paths.state}/workspace${logicalRoot}`;
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW | withoutWaiting;
     const opened = openSync(`${directory}/.verdict`, flags, 0o600);
     try {
       writeSync(opened, `${verdict} ${present}${strict}${profile}\n${root}\n`);
+      futimesSync(opened, dated / 1000, dated / 1000);
     } finally {
       closeSync(opened);
     }

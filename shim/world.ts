@@ -1,5 +1,7 @@
 /** What a decision rests on, read from this machine, each part once and only when asked for. */
+import { existsSync } from "node:fs";
 import { homedir } from "node:os";
+import { join } from "node:path";
 import type { Config } from "../contract/config.ts";
 import { FlywheelError } from "../contract/errors.ts";
 import { type Paths, pathsFrom } from "../contract/paths.ts";
@@ -18,13 +20,19 @@ import { usableSources } from "./sources.ts";
 
 export interface Surroundings extends World {
   readonly paths: Paths;
+  /** When nothing of it had been read yet: milliseconds since the epoch. */
+  readonly begun: number;
+  /** Whether there was a config.toml then. */
+  readonly configFile: boolean;
   /** The profile's name: GF_PROFILE, else what config.toml says of the repository, else `default`. */
   readonly chosen: () => string;
 }
 
 export function surroundings(invocation: Invocation, patience: Patience): Surroundings {
   const { tool, env, cwd } = invocation;
+  const begun = Date.now();
   const paths = pathsFrom(env, homedir());
+  const configFile = existsSync(join(paths.config, "config.toml"));
   const config = once((): Config => loadConfig(paths));
   const workspace = once((): Workspace => findWorkspace(cwd, env["PWD"]));
   const chosen = once((): string => {
@@ -40,6 +48,8 @@ export function surroundings(invocation: Invocation, patience: Patience): Surrou
   const envFile = once((): EnvFile => readEnvFile(workspace().root, readTrust(paths)));
   return {
     paths,
+    begun,
+    configFile,
     config,
     chosen,
     profile,

@@ -15,6 +15,7 @@ import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
 import { type Manifest, manifestName } from "../../contract/manifest.ts";
 import type { Profile } from "../../contract/profile.ts";
+import { typed } from "../../contract/quote.ts";
 import { printable } from "../../contract/text.ts";
 import { latency } from "../../contract/words.ts";
 import { probeOnce } from "../../daemon/api/client/probe-once.ts";
@@ -25,7 +26,6 @@ import type { Context } from "../context.ts";
 import { gitFault, planEnrolled, planUndone } from "../enroll/file.ts";
 import { confirmed } from "../output/ask.ts";
 import { applyEdit, diff, type Edit } from "../rc/file.ts";
-import { typed } from "../shell/quote.ts";
 import { readStatus } from "../status/report.ts";
 
 /** The file names endpoints of somebody's network: nobody else reads it. */

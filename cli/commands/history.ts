@@ -44,7 +44,8 @@ export default defineCommand({
       return Exit.ok;
     }
     const { viewEntries, viewSummary } = await import("../history/view.ts");
-    if (!options.summary) output.line(`${viewEntries(entries, { home, columns: output.columns, paint: output.paint })}\n`);
+    const asked = { kinds: query.kinds, since: options.since, workspace: workspaces?.[0] };
+    if (!options.summary) output.line(`${viewEntries(entries, asked, { home, columns: output.columns, paint: output.paint })}\n`);
     output.text(viewSummary(summary, workspaces?.[0]));
     if (fault !== undefined) output.notice(`${fault}\n  shown is what the spool has`);
     if (malformed > 0) output.notice(`${malformed} ${malformed === 1 ? "line" : "lines"} of the spool could not be read`);

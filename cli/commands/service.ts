@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Environment } from "../../contract/environment.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
+import { typed } from "../../contract/quote.ts";
 import { table } from "../../contract/words.ts";
 import { DaemonClient } from "../../daemon/api/client/connection.ts";
 import { describeHello } from "../../daemon/api/client/skew.ts";
@@ -16,7 +17,6 @@ import { inspect, type Unit } from "../service/inspect.ts";
 import { carried, installation } from "../service/install.ts";
 import { asked, done, type Manager, managerOf, type Step, tried } from "../service/manager.ts";
 import type { UnitState } from "../service/mark.ts";
-import { typed } from "../shell/quote.ts";
 
 export default defineCommand({
   name: "service",

@@ -1,5 +1,5 @@
 /** Completion for bash 3.2 and newer, with bash-completion or without it. */
-import { posixQuoted } from "../shell/quote.ts";
+import { posixQuoted } from "../../contract/quote.ts";
 import type { CommandModel, Model, Offer, OptionModel } from "./model.ts";
 
 /** The sh that offers it; `_gf_cur` is what stands before the cursor. */

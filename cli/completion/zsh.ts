@@ -1,5 +1,5 @@
 /** Completion for zsh's compsys. */
-import { posixQuoted } from "../shell/quote.ts";
+import { posixQuoted } from "../../contract/quote.ts";
 import type { CommandModel, Model, Offer, OptionModel } from "./model.ts";
 
 /** Inside an `_arguments` spec a colon ends a part, and brackets the summary. */

@@ -2,8 +2,8 @@
 import { accessSync, constants, lstatSync, type Stats, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { longestSocketPath, type Paths, socketPath } from "../../contract/paths.ts";
+import { typed } from "../../contract/quote.ts";
 import { inspectRuntimeDirectory, reasonOf } from "../../daemon/api/client/directory.ts";
-import { typed } from "../shell/quote.ts";
 import type { Facts } from "./facts.ts";
 import { type Check, checksOf } from "./report.ts";
 

@@ -3,12 +3,12 @@ import { closeSync, constants, existsSync, openSync, readSync, realpathSync } fr
 import { basename, dirname, join } from "node:path";
 import type { Environment } from "../../contract/environment.ts";
 import { FlywheelError } from "../../contract/errors.ts";
+import { typed } from "../../contract/quote.ts";
 import { printable } from "../../contract/text.ts";
 import { withoutWaiting } from "../../daemon/api/client/bounded.ts";
 import { bazelNames, markerFile, realToolVariable, type ShimName, shimFamilies } from "../../shim/fast-path.ts";
 import { findRealTool, isProgram } from "../../shim/tool.ts";
 import { shimDirectory } from "../package.ts";
-import { typed } from "../shell/quote.ts";
 import type { Facts } from "./facts.ts";
 import { type Check, checksOf } from "./report.ts";
 

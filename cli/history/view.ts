@@ -4,7 +4,7 @@ import type { HitRate, Invocation, Outcome } from "../../contract/invocation.ts"
 import type { SpoolEntry } from "../../contract/journal.ts";
 import { printable } from "../../contract/text.ts";
 import { duration, localTime, percent, span } from "../../contract/words.ts";
-import type { HistoryEntry, HistorySummary, PeriodSummary } from "../../daemon/api/client/journal/history.ts";
+import type { HistoryEntry, HistoryKind, HistorySummary, PeriodSummary } from "../../daemon/api/client/journal/history.ts";
 import type { Paint } from "../output/paint.ts";
 
 export interface Place {
@@ -25,8 +25,16 @@ const roomy = 120;
 const least = { workspace: 14, detail: 16 } as const;
 const gap = 2;
 
-export function viewEntries(entries: readonly HistoryEntry[], { home, columns, paint }: Place): string {
-  if (entries.length === 0) return "nothing is recorded: nothing ran with the shared cache, was refused, or went past the guard";
+/** What was asked for, as far as it is not everything. */
+export interface Asked {
+  readonly kinds: readonly HistoryKind[];
+  /** As it was written; undefined for any time, or any workspace. */
+  readonly since: string | undefined;
+  readonly workspace: string | undefined;
+}
+
+export function viewEntries(entries: readonly HistoryEntry[], asked: Asked, { home, columns, paint }: Place): string {
+  if (entries.length === 0) return nothingWords(asked);
   const narrow = columns !== undefined && columns < fitting;
   const rows = [heading, ...entries.map((entry) => rowOf(entry, home, columns))].map((row) =>
     narrow ? row.with(workspaceColumn, "").with(timeColumn, "") : row,
@@ -38,6 +46,22 @@ export function viewEntries(entries: readonly HistoryEntry[], { home, columns, p
     return startOf(line.trimEnd(), columns ?? line.length);
   });
   return lines.map((line, at) => (at === 0 ? paint.dim(line) : paintOf(entries[at - 1], paint)(line))).join("\n");
+}
+
+const deeds: Readonly<Record<HistoryKind, string>> = {
+  invocation: "ran with the shared cache",
+  refusal: "was refused",
+  escape: "went past the guard",
+};
+
+/** Denies no more than was asked for. */
+function nothingWords({ kinds, since, workspace }: Asked): string {
+  const chosen = (["invocation", "refusal", "escape"] as const).filter((kind) => kinds.includes(kind)).map((kind) => deeds[kind]);
+  const deed = chosen.length < 3 ? chosen.join(" or ") : "ran with the shared cache, was refused, or went past the guard";
+  const time = since === undefined ? "" : ` within ${printable(since, 40)}`;
+  const place = workspace === undefined ? "" : ` in ${printable(workspace, 400)}`;
+  const start = chosen.length < 3 || time !== "" || place !== "" ? "no such record" : "nothing is recorded";
+  return `${start}: nothing ${deed}${place}${time}`;
 }
 
 /** What a terminal has no room for is taken from the workspace, then from the detail. A column that says nothing is none. */

@@ -2,8 +2,10 @@
  * The marked block in a shell's start file. Text in, text out: what is put in can be taken out again
  * so that every byte is as it was. Files are handled as latin1, so bytes of any encoding survive.
  */
+
+import { posixQuoted } from "../../contract/quote.ts";
 import { markerFile, optionalTools } from "../../shim/fast-path/names.ts";
-import { fishQuoted, posixQuoted } from "../shell/quote.ts";
+import { fishQuoted } from "../shell/quote.ts";
 
 export const rcShells = ["bash", "zsh", "fish"] as const;
 export type RcShell = (typeof rcShells)[number];

@@ -3,6 +3,7 @@ import { mkdirSync, realpathSync, unlinkSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Environment } from "../../contract/environment.ts";
 import { FlywheelError, messageOf } from "../../contract/errors.ts";
+import { visible } from "../../contract/text.ts";
 import { readBounded } from "../../daemon/api/client/bounded.ts";
 import type { RcShell } from "./block.ts";
 
@@ -59,7 +60,10 @@ export async function applyEdit(edit: Edit, options: { readonly mode?: number } 
   }
 }
 
-/** The lines that an edit adds and removes, as a unified diff names them; an edit only ever adds or removes one run of lines. */
+/**
+ * The lines that an edit adds and removes, as a unified diff names them; an edit only ever adds or removes one run of lines.
+ * To be looked at: what a terminal would act on is made visible.
+ */
 export function diff(edit: Edit): string {
   const before = lines(edit.before);
   const after = lines(edit.after);
@@ -75,7 +79,9 @@ export function diff(edit: Edit): string {
     `@@ -${removed.length === 0 ? start : start + 1},${removed.length} +${added.length === 0 ? start : start + 1},${added.length} @@`,
     ...removed.map((line) => `-${line}`),
     ...added.map((line) => `+${line}`),
-  ].join("\n");
+  ]
+    .map(visible)
+    .join("\n");
 }
 
 function lines(content: string | undefined): string[] {

@@ -24,6 +24,9 @@ const usuallyOff = [
 export class Modes {
   readonly #on = new Set<string>();
   #cursor: "shown" | "hidden" = "shown";
+  /** What becomes of a line that is longer than the terminal is wide. */
+  #longLines: "wrapped" | "cut" = "wrapped";
+  #keypad: "usual" | "application" = "usual";
   /** How often the keyboard's mode was pushed (the protocol of kitty). */
   #keyboards = 0;
   #otherKeys: "usual" | "modified" = "usual";
@@ -34,6 +37,7 @@ export class Modes {
     if (mode !== undefined) {
       for (const each of mode.split(";")) {
         if (each === "25") this.#cursor = final === "h" ? "shown" : "hidden";
+        else if (each === "7") this.#longLines = final === "h" ? "wrapped" : "cut";
         else if (!usuallyOff.includes(each)) continue;
         else if (final === "h") this.#on.add(each);
         else this.#on.delete(each);
@@ -43,9 +47,15 @@ export class Modes {
     else if (/^>4(?:;\d*)?m$/.test(sequence)) this.#otherKeys = /^>4;[1-9]/.test(sequence) ? "modified" : "usual";
   }
 
+  keypad(mode: "usual" | "application"): void {
+    this.#keypad = mode;
+  }
+
   /** What takes all of it back; empty where nothing is left. */
   leftovers(): string {
     const sequences = usuallyOff.filter((mode) => this.#on.has(mode)).map((mode) => `\u001b[?${mode}l`);
+    if (this.#longLines === "cut") sequences.push("\u001b[?7h");
+    if (this.#keypad === "application") sequences.push("\u001b>");
     if (this.#cursor === "hidden") sequences.push("\u001b[?25h");
     if (this.#keyboards > 0) sequences.push(`\u001b[<${this.#keyboards}u`);
     if (this.#otherKeys === "modified") sequences.push("\u001b[>4m");

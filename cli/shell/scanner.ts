@@ -4,8 +4,8 @@ const [bel, can, sub, esc, del] = [0x07, 0x18, 0x1a, 0x1b, 0x7f];
 const code = (character: string): number => character.charCodeAt(0);
 /** Escapes that begin a string, which ST or BEL ends: DCS, SOS, OSC, PM, APC, and the title of screen and tmux. */
 const strings = new Set(["P", "X", "]", "^", "_", "k"].map(code));
-/** No sequence that matters here is longer. */
-const longestHead = 32;
+/** No sequence that matters here is longer: a list of private modes of 128 characters, and what stands around it. */
+const longestHead = 130;
 
 /** What passed. */
 export type Piece = { readonly kind: "bytes"; readonly bytes: Buffer } | { readonly kind: "prompt" };
@@ -13,11 +13,13 @@ export type Piece = { readonly kind: "bytes"; readonly bytes: Buffer } | { reado
 export interface Heard {
   /** A control sequence: its parameters and final, as in `?1049h`. */
   control(sequence: string): void;
+  /** The keypad was put into its application's mode (DECKPAM, `ESC =`), or taken out of it (`ESC >`). */
+  keypad(mode: "application" | "usual"): void;
   /** The title was set. */
   title(): void;
 }
 
-type State = "ground" | "escape" | "control" | "string" | "string-escape";
+type State = "ground" | "escape" | "intermediate" | "control" | "string" | "string-escape";
 
 /**
  * Nothing is changed but one thing: the mark of a prompt is taken out, and told. Chunks may break anywhere; what may
@@ -98,6 +100,9 @@ export class OutputScanner {
       case "escape":
         this.#escaped(byte);
         return;
+      case "intermediate":
+        if (byte < 0x20 || byte >= 0x30) this.#state = "ground";
+        return;
       case "control":
         // Control characters inside a sequence are acted on, and the sequence goes on.
         if (byte < 0x20 || byte === del) return;
@@ -126,7 +131,12 @@ export class OutputScanner {
       if (byte === code("k")) this.#heard.title();
     }
     // An intermediate byte: one more follows. Anything else ends it; after a string's ESC that is ST.
-    else this.#state = byte >= 0x20 && byte < 0x30 ? "escape" : "ground";
+    else if (byte >= 0x20 && byte < 0x30) this.#state = "intermediate";
+    else {
+      this.#state = "ground";
+      if (byte === code("=")) this.#heard.keypad("application");
+      if (byte === code(">")) this.#heard.keypad("usual");
+    }
   }
 
   #note(byte: number): void {

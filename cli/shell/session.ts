@@ -51,7 +51,11 @@ export function startSession(program: Program, { terminal, mark, opening, closin
   const pty = startInPty(withModes(program, terminal.modes), terminal.size);
   const { input, output } = terminal;
   const modes = new Modes();
-  const scanner = new OutputScanner(mark, { control: (sequence) => modes.heard(sequence), title: () => watcher.titleTaken() });
+  const scanner = new OutputScanner(mark, {
+    control: (sequence) => modes.heard(sequence),
+    keypad: (mode) => modes.keypad(mode),
+    title: () => watcher.titleTaken(),
+  });
   terminal.raw();
   const giveBack = (): void => terminal.restore();
   // However this process ends, save by SIGKILL.

@@ -41,7 +41,7 @@ export function App({ feed, where, colours, suspend }: AppProps): ReactElement {
   // The latest, also between two keys of one piece, before anything was drawn.
   const typed = useRef(firstUi);
   const [ui, setUi] = useState(firstUi);
-  const [notice, setNotice] = useNotice();
+  const [notice, setNotice] = useNotice(news.link.state === "gone");
   const [busy, setBusy] = useState<string>();
   const beat = useBeat(busy !== undefined && !spoken);
   const log = useLog(ui.mode.name === "logs", where);
@@ -179,9 +179,15 @@ function useBeat(active: boolean): number {
   return beat;
 }
 
-/** One that goes away by itself. */
-function useNotice(): [Notice | undefined, (notice: Notice) => void] {
+/** One that goes away by itself, and with the daemon that it speaks of. */
+function useNotice(gone: boolean): [Notice | undefined, (notice: Notice) => void] {
   const [notice, setNotice] = useState<Notice>();
+  const [wasGone, setWasGone] = useState(gone);
+  // While it is drawn: no frame has both.
+  if (gone !== wasGone) {
+    setWasGone(gone);
+    if (gone) setNotice(undefined);
+  }
   const timer = useRef<NodeJS.Timeout>(undefined);
   useEffect(() => () => clearTimeout(timer.current), []);
   return [

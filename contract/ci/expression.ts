@@ -45,13 +45,19 @@ export function holds(condition: string, lookup: Lookup): boolean | undefined {
 /** A text with each `${{ … }}` in it filled in. */
 export function interpolate(text: string, lookup: Lookup): Text {
   const unknowns: string[] = [];
-  const filled = text.replaceAll(/\$\{\{(.*?)\}\}/gs, (all, expression: string) => {
-    const result = evaluate(expression, lookup);
-    if (result.known) return result.value === null ? "" : String(result.value);
-    unknowns.push(...result.names.map((name) => `\${{ ${name} }}`));
-    return all;
-  });
-  return { text: unknowns.length === 0 ? filled : text, unknown: [...new Set(unknowns)] };
+  let filled = "";
+  let at = 0;
+  for (let start = text.indexOf("${{"); start !== -1; start = text.indexOf("${{", at)) {
+    const end = text.indexOf("}}", start + 3);
+    // Nor has any behind it an end.
+    if (end === -1) break;
+    const result = evaluate(text.slice(start + 3, end), lookup);
+    filled += text.slice(at, start);
+    if (result.known) filled += result.value === null ? "" : String(result.value);
+    else unknowns.push(...result.names.map((name) => `\${{ ${name} }}`));
+    at = end + 2;
+  }
+  return { text: unknowns.length === 0 ? filled + text.slice(at) : text, unknown: [...new Set(unknowns)] };
 }
 
 function truthOf(result: Result): boolean | undefined {

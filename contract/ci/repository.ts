@@ -152,7 +152,7 @@ function linesOf(tree: Tree, reads: readonly ForgeRead[], rc: readonly RcLine[])
 }
 
 function withoutComment(line: string): string {
-  return line.replace(/(?:^|\s)#.*$/, "");
+  return line.replace(/(?:^|\s)#.*$/s, "");
 }
 
 function manifestOf(tree: Tree): Manifest {

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { viewEntries, viewSummary } from "../../cli/history/view.ts";
+import { type Asked, viewEntries, viewSummary } from "../../cli/history/view.ts";
 import { paint } from "../../cli/output/paint.ts";
 import type { Invocation } from "../../contract/invocation.ts";
 import type { SpoolEntry } from "../../contract/journal.ts";
@@ -160,6 +160,19 @@ describe("what ran", () => {
     expect(stdout).toMatch(/^nothing is recorded: /);
   });
 
+  test("nothing of what was asked for denies no more than that", async () => {
+    appendSpool(paths, { ...escaped("there"), kind: "refusal" });
+    const said = async (...args: string[]): Promise<string> => (await home.flywheel(["history", ...args])).stdout.split("\n")[0] ?? "";
+    expect(await said("--escapes")).toBe("no such record: nothing went past the guard");
+    expect(await said("--builds", "--escapes", "--since", "7d")).toBe(
+      "no such record: nothing ran with the shared cache or went past the guard within 7d",
+    );
+    expect(await said("--workspace", "/nowhere")).toBe(
+      "no such record: nothing ran with the shared cache, was refused, or went past the guard in /nowhere",
+    );
+    expect(await said("--refusals")).not.toContain("nothing");
+  });
+
   test("status without a daemon counts what is in the database and in the spool", async () => {
     appendSpool(paths, escaped("taken in", { at: ago(0) }));
     kept([]);
@@ -171,8 +184,9 @@ describe("what ran", () => {
 
 describe("the view", () => {
   const plain = paint({}, false);
+  const everything: Asked = { kinds: ["invocation", "escape", "refusal"], since: undefined, workspace: undefined };
   const view = (entries: readonly HistoryEntry[], columns: number | undefined): readonly string[] =>
-    viewEntries(entries, { home: "/home/me", columns, paint: plain }).split("\n");
+    viewEntries(entries, everything, { home: "/home/me", columns, paint: plain }).split("\n");
   const listedAs = (more: Partial<Invocation>): HistoryEntry => {
     const one = invocation("a", more);
     return { kind: "invocation", at: one.startedAt, ...one };

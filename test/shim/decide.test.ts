@@ -1,4 +1,5 @@
 /** The slow path's decision, from real files and a stated attachment; with a real daemon it is tried in test/e2e. */
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -146,7 +147,8 @@ describe("scope and manifest", () => {
         env: { GF_STATE_DIR: join(root, "state"), GF_CONFIG_DIR: join(root, "config") },
         cwd: work,
       };
-      rememberVerdict(paths, findWorkspace(work, work), surroundings(invocation, "look").config());
+      const { config, begun, configFile } = surroundings(invocation, "look");
+      rememberVerdict(paths, findWorkspace(work, work), config(), { begun, configFile, envFile: false });
       try {
         return readFileSync(file, "utf8");
       } catch {
@@ -168,6 +170,7 @@ describe("scope and manifest", () => {
       paths,
       findWorkspace(work, work),
       surroundings({ tool: "", args: [], env: { GF_CONFIG_DIR: join(root, "config") }, cwd: work }, "look").config(),
+      { begun: Date.now(), configFile: false, envFile: false },
     );
     expect(() => readFileSync(file)).toThrow();
   });
@@ -226,6 +229,24 @@ describe("what is attached", () => {
     expect(text).toContain("  next: flywheel doctor\n");
     expect(text).toContain('flywheel compat --reason "…" -- bazel build //...');
     expect(refusalText(decision, { tool: "bazel", args: ["build", "--tool_tag=ijwb"], env: {}, cwd: work }).split("\n").length).toBe(2);
+  });
+
+  it("offers a line that builds the same when it is pasted, or none that could be", async () => {
+    const { decision } = await decided({ standing: unattached });
+    if (decision.kind !== "refuse") throw new Error("not refused");
+    const offered = (args: readonly string[]): string => {
+      const text = refusalText(decision, { tool: "bazel", args, env: {}, cwd: work });
+      return / -- (.*) {3}\(builds alone/.exec(text)?.[1] ?? "";
+    };
+    const args = ["--output_base=/tmp/a b", "build", "--define=x=$(id)", "it's", "", "//a:*", "-//b", "//c", "//d"];
+    const pasted = execFileSync("/bin/sh", ["-c", offered(args).replace(/^bazel/, "printf '%s\\0'")], { encoding: "utf8" });
+    expect(pasted.split("\0").slice(0, -1)).toEqual(args);
+    for (const odd of [
+      ["build", ...Array.from({ length: 100 }, (_, at) => `//target:${at}`)],
+      ["build", "//a\u001b[2J"],
+    ]) {
+      expect(offered(odd)).toBe("bazel build (the same words)");
+    }
   });
 
   it("passes what executes nothing, attached or not", async () => {

@@ -1,8 +1,11 @@
 /** The generated sh, under each shell that people have as sh. */
-import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { silentEventFlags } from "../../contract/bazel/injection.ts";
+import { pathsFrom } from "../../contract/paths.ts";
+import { rememberVerdict } from "../../shim/scope.ts";
+import { surroundings } from "../../shim/world.ts";
 import { alive, attachedFlags, buildHouse, type House, script, shells, words } from "./house.ts";
 
 let house: House;
@@ -225,6 +228,60 @@ describe("scope", () => {
     const later = new Date(Date.now() + 5000);
     utimesSync(manifest, later, later);
     expect((await house.run(["build", "//x"], enrolled)).code).toBe(78);
+  });
+
+  describe.each(shells)("a guard that waits, under $name", ({ command: shell }) => {
+    const options = { shell, env: { GF_GUARD_SCOPE: undefined } };
+    const config = (): string => join(house.root, "config/config.toml");
+    const aged = (file: string, text: string, secondsAgo: number): void => {
+      const at = new Date(Date.now() - secondsAgo * 1000);
+      writeFileSync(file, text);
+      utimesSync(file, at, at);
+    };
+    /** The guard's reading, and the verdict that it leaves once it has waited. */
+    const read = (secondsAgo: number): (() => void) => {
+      const world = surroundings({ tool: "bazel", args: ["build"], env: { ...house.env, PWD: house.work }, cwd: house.work }, "look");
+      const [workspace, configuration] = [world.workspace(), world.config()];
+      return () =>
+        rememberVerdict(pathsFrom(house.env, house.root), workspace, configuration, {
+          begun: Date.now() - secondsAgo * 1000,
+          configFile: world.configFile,
+          envFile: false,
+        });
+    };
+
+    beforeEach(() => {
+      house.publish();
+      mkdirSync(join(house.root, "config"));
+      aged(join(house.work, "tinyland.repo.json"), "{}", 60);
+      aged(config(), "", 60);
+    });
+
+    it("leaves a verdict on what did not change meanwhile", async () => {
+      read(3)();
+      expect(words(await house.run(["build", "//x"], options))).toEqual(["build", "//x"]);
+      expect(asked()).toBe(false);
+    });
+
+    it("leaves none that an edit while it waited has overtaken", async () => {
+      const leave = read(3);
+      aged(config(), '[guard]\nscope = "all"\n', 1.5);
+      leave();
+      expect((await house.run(["build", "//x"], options)).code).toBe(78);
+    });
+
+    it("leaves one that is older than an edit behind it, be it within the clock's grain", async () => {
+      read(3)();
+      aged(config(), '[guard]\nscope = "all"\n', 3);
+      expect((await house.run(["build", "//x"], options)).code).toBe(78);
+    });
+
+    it("leaves none that anybody believes where the configuration went while it waited", async () => {
+      const leave = read(3);
+      rmSync(config());
+      leave();
+      expect((await house.run(["build", "//x"], options)).code).toBe(78);
+    });
   });
 
   describe.each(shells)("a workspace that maps to another profile, under $name", ({ command: shell }) => {

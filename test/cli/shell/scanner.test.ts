@@ -12,6 +12,7 @@ function scan(chunks: readonly (string | Buffer)[]): { text: string; controls: s
   let titles = 0;
   const scanner = new OutputScanner(mark, {
     control: (sequence) => void controls.push(sequence),
+    keypad: () => {},
     title: () => {
       titles += 1;
     },
@@ -83,7 +84,11 @@ test("titles and control sequences are heard", () => {
 describe("what is left of a program that was killed", () => {
   const leftBy = (text: string): string => {
     const modes = new Modes();
-    for (const each of scan([text]).controls) modes.heard(each);
+    new OutputScanner(mark, {
+      control: (sequence) => modes.heard(sequence),
+      keypad: (mode) => modes.keypad(mode),
+      title: () => {},
+    }).push(Buffer.from(text));
     return modes.leftovers();
   };
 
@@ -97,6 +102,19 @@ describe("what is left of a program that was killed", () => {
     expect(leftBy("\u001b[?1049h\u001b[?1002;1006h\u001b[?2004h\u001b[?25l\u001b[>5u\u001b[>4;2m")).toBe(
       "\u001b[?1002l\u001b[?1006l\u001b[?2004l\u001b[?1049l\u001b[?25h\u001b[<1u\u001b[>4m\u001b[0m",
     );
+  });
+
+  test("the keypad's mode and the wrapping of long lines too", () => {
+    expect(leftBy("\u001b[?1h\u001b=\u001b[?7;25l")).toBe("\u001b[?1l\u001b[?7h\u001b>\u001b[?25h\u001b[0m");
+    expect(leftBy("\u001b=\u001b[?7l\u001b[?7h\u001b>")).toBe("");
+    // Character sets of that name, and text of a string.
+    expect(leftBy("\u001b(=\u001b)[x\u001b]0;=\u0007=")).toBe("");
+  });
+
+  test("modes that were set in one long list", () => {
+    const list = ["1000", "1002", "1003", "1006", "1015", "1004", "2004", "1049", "1047", "2026", "66"];
+    const taken = leftBy(`\u001b[?${list.join(";")}h`);
+    for (const mode of list) expect(taken).toContain(`\u001b[?${mode}l`);
   });
 });
 

@@ -89,6 +89,17 @@ test("r proves now: it turns until the answer is there, and says what came of it
   expect(daemon.asked).toEqual(["verify"]);
 });
 
+test("what came of it goes with the daemon", async () => {
+  await using daemon = await toldDaemon(attached);
+  await using top = daemon.top();
+  await top.untilText("pid 4242");
+  top.type("r");
+  await top.untilText("proved itself in 1.8 ms");
+  await daemon.down();
+  const screen = await top.untilText("N O   D A E M O N");
+  expect(screen.join("\n")).not.toContain("proved itself");
+});
+
 test("a asks for an endpoint, says what is wrong with one, and attaches after a yes", async () => {
   await using daemon = await toldDaemon(attached);
   await using top = daemon.top();

@@ -170,4 +170,12 @@ describe("expressions", () => {
     });
     expect(evaluate("needs.a.outputs.b", lookup)).toEqual({ known: false, names: ["needs.a.outputs.b"], truth: undefined });
   });
+
+  test("what has no end stays as it is, in time", () => {
+    expect(interpolate("${{ 'a' }}-${{ 'b' }}-${{ 'c' ", lookup)).toEqual({ text: "a-b-${{ 'c' ", unknown: [] });
+    const open = "${{".repeat(100_000);
+    const started = performance.now();
+    expect(interpolate(open, lookup).text === open).toBe(true);
+    expect(performance.now() - started).toBeLessThan(2000);
+  });
 });

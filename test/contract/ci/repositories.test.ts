@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parityRules } from "../../../contract/ci/report.ts";
+import { readRepository } from "../../../contract/ci/repository.ts";
 import { expected, fixture, found, linesOf, repositories } from "./world.ts";
 
 const names = readdirSync(repositories).toSorted();
@@ -44,4 +45,13 @@ test("every rule has its drift, or its unknown, in one of them", () => {
     ),
   );
   expect(parityRules.filter((rule) => !seen.has(rule))).toEqual([]);
+});
+
+test("a line of many marks of a comment before a line separator is read in time", () => {
+  const text = `build --a${" #".repeat(120_000)}\u2028x`;
+  const tree = { files: [".bazelrc"], cut: false, read: () => text };
+  const started = performance.now();
+  const { lines } = readRepository(tree, [{ file: ".bazelrc", line: 1, section: "build", config: undefined, words: ["--a"] }]);
+  expect(performance.now() - started).toBeLessThan(2000);
+  expect(lines.map((line) => line.text)).toEqual(["build --a"]);
 });
