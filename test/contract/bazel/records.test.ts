@@ -125,6 +125,20 @@ describe("a server's log", () => {
     expect(readServerLog(text).executions).toMatchObject([{ command: "test", called: "/w, //a" }]);
   });
 
+  test.each([
+    ["lines", "\nx".repeat(2_097_152), ""],
+    ["lines that could be its end", "\n]".repeat(262_144), ""],
+    ["lines behind the directory", `, --client_cwd=/w, //a${"\n]x".repeat(174_762)}`, "/w, //a"],
+  ])("a request that was cut off costs no more than it is long: %s", (_, more, called) => {
+    const begun = performance.now();
+    const text = `261121 10:00:00.000:I 18 [${came}] [build, --client_env=F=x${more}\n${arrival(19, "10:00:01.000", ["test", "//b"])}`;
+    const [cut, whole] = readServerLog(text).executions;
+    expect(cut?.command).toBe("build");
+    expect(cut?.called.slice(0, 7)).toBe(called);
+    expect(whole).toMatchObject({ command: "test", called: "/w, //b" });
+    expect(performance.now() - begun).toBeLessThan(2_000);
+  });
+
   test("a command line is recognised with and without what the guard adds, and no other is", () => {
     const injected = [
       "--remote_cache=grpc://c:9092",
