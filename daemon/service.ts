@@ -345,6 +345,8 @@ export class Service implements ApiHandlers {
 
   /** A command whose cache failed its proof is told at once: what it still does, it does alone. */
   #noteLosses(keeper: Keeper, kind: Tool): void {
+    // One that ended before its cache did has lost nothing.
+    this.#running.look();
     const attached = keeper[kind].attachedCandidate?.endpoint.url;
     for (const command of this.#running.list) {
       const { endpoint, profile, tool } = command;

@@ -71,7 +71,7 @@ export function invocationOf({ command, workspace, gone, evidence, lost, platfor
     wallMs: end === undefined ? null : Math.max(0, Math.round(end.getTime() - command.startedAt.getTime())),
     ...outcomeOf(command, evidence, log),
     tally: tallyOf(evidence, log, platform),
-    lost: lost ?? (log?.lost === undefined ? null : { at: null, reason: log.lost }),
+    lost: lossOf(evidence, log, lost) ?? (log?.lost === undefined ? null : { at: null, reason: log.lost }),
     recordedBy: "daemon",
   };
 }
@@ -83,6 +83,13 @@ function endOf(command: RunningCommand, evidence: Evidence, log: PrintedLog | un
   const finished = evidence.execution.finished ?? printed;
   if (finished === undefined) return gone;
   return gone !== undefined && gone.getTime() < finished ? gone : new Date(finished);
+}
+
+/** What was seen of its cache after Bazel was done is no loss of this command: its client goes a moment later, and is missed later still. */
+function lossOf(evidence: Evidence, log: PrintedLog | undefined, lost: Loss | undefined): Loss | undefined {
+  if (lost === undefined || lost.at === null || evidence.state === "none") return lost;
+  const done = evidence.execution.finished ?? (log?.ending === undefined ? undefined : log.written);
+  return done !== undefined && Date.parse(lost.at) > done ? undefined : lost;
 }
 
 /** Whether the client becomes the program that was built. */
