@@ -15,7 +15,7 @@ const deepest = 16;
  * The options as Bazel applies them: rc files' by section, then the command line's, each `--config` in its place.
  * @param platform the word that `--enable_platform_specific_config` stands for here: `linux`, `macos`
  */
-function optionsOf({ command, overrides, called }: Execution, platform: string): readonly string[] {
+export function optionsOf({ command, overrides, called }: Execution, platform: string): readonly string[] {
   const sections = ["always", "common", ...(inherits[command] ?? ["build", ...(command === "build" ? [] : [command])])];
   const entries = overrides.map((text) => {
     const [, section = "", option = ""] = /^\d+:([^=]*)=([\s\S]*)$/.exec(text) ?? [];

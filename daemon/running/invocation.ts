@@ -1,6 +1,7 @@
 /** Puts the record of a command together from its mark and from what Bazel left behind. Pure. */
 import type { CommandLog } from "../../contract/bazel/command-log.ts";
 import { hasDiskCache } from "../../contract/bazel/disk-cache.ts";
+import { hidesInfo } from "../../contract/bazel/event-filters.ts";
 import { doubtOf } from "../../contract/bazel/processes.ts";
 import type { Execution } from "../../contract/bazel/server-log.ts";
 import type { Invocation, Outcome, Tally } from "../../contract/invocation.ts";
@@ -126,7 +127,7 @@ function outcomeOf(command: RunningCommand, evidence: Evidence, log: PrintedLog 
 function tallyOf(evidence: Evidence, log: PrintedLog | undefined, platform: string): Tally {
   if (evidence.state === "none") return { state: "unknown", why: evidence.why };
   if ("missing" in evidence.log) return { state: "unknown", why: evidence.log.missing };
-  if (log?.processes === undefined) {
+  if (log?.processes === undefined || hidesInfo(evidence.execution, platform)) {
     return { state: "unknown", why: "Bazel printed no summary: it ended before, or --ui_event_filters left it out" };
   }
   const { execution, label } = evidence;
