@@ -8,6 +8,9 @@ const inherits: Readonly<Record<string, readonly string[]>> = {
   cquery: ["build", "test", "cquery"],
 };
 
+/** As Bazel reads a boolean option (BooleanConverter). */
+const platformSpecific = /^--enable_platform_specific_config(?:=(?:true|1|yes|t|y))?$/i;
+
 /** Configurations within configurations: Bazel refuses a loop by itself. */
 const deepest = 16;
 
@@ -30,7 +33,7 @@ export function optionsOf({ command, overrides, called }: Execution, platform: s
         : option === "--config"
           ? options[index + 1]
           : undefined;
-      const specific = option === "--enable_platform_specific_config" ? platform : undefined;
+      const specific = platformSpecific.test(option) ? platform : undefined;
       const config = name ?? specific;
       return config === undefined || depth > deepest ? [option] : [option, ...expand(of(`:${config}`), depth + 1)];
     });

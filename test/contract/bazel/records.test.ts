@@ -230,6 +230,17 @@ describe("a disk cache", () => {
     ["in one that another asks for", true, has("run", ["1:build:a=--disk_cache=/d", "1:build:b=--config=a", "2:build=--config=b"])],
     ["in a loop of configurations", false, has("build", ["1:build:a=--config=b", "1:build:b=--config=a"], ["--config=a"])],
     ["for this platform", true, has("build", ["1:build:linux=--disk_cache=/d", "1:common=--enable_platform_specific_config"])],
+    [
+      "for this platform, said in full",
+      true,
+      has("build", ["1:build:linux=--disk_cache=/d", "1:common=--enable_platform_specific_config=True"]),
+    ],
+    [
+      "for this platform, as a number",
+      true,
+      has("build", ["1:build:linux=--disk_cache=/d", "1:common=--enable_platform_specific_config=1"]),
+    ],
+    ["for no platform", false, has("build", ["1:build:linux=--disk_cache=/d", "1:common=--enable_platform_specific_config=no"])],
     ["taken away on the command line", false, has("build", ["1:build=--disk_cache=/d"], ["--disk_cache=", "//x"])],
     ["taken away by a later rc file", false, has("build", ["1:build=--disk_cache=/d", "2:build=--disk_cache="])],
     ["of the program that is run", false, has("run", [], ["//x", "--", "--disk_cache=/d"])],
