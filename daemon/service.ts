@@ -55,6 +55,9 @@ const notAsked: Tailnet = {
   next: undefined,
 };
 
+/** How long whoever asks for what just ended waits for its record at most, from that end on: milliseconds. */
+const longestRecording = 400;
+
 type LostCommand = Pick<Invocation, "tool" | "command" | "workspace"> & { readonly endpoint?: string | null | undefined };
 
 type Listener = (status: StatusReport) => void;
@@ -90,6 +93,8 @@ export class Service implements ApiHandlers {
   readonly #words = new Map<string, string>();
   /** By profile and kind, the endpoint that the log told of last. */
   readonly #attached = new Map<string, string>();
+  /** The records that are being put together: since when (performance.now), by what settles with each. */
+  readonly #recording = new Map<Promise<void>, number>();
   readonly #startedAt = new Date().toISOString();
   #config: Config;
   #trust: TrustStore;
@@ -186,6 +191,18 @@ export class Service implements ApiHandlers {
     this.#running.look();
     this.#journal.takeSpool();
     return this.#status(this.#keeper(profile));
+  }
+
+  async recorded(profile: string): Promise<StatusReport> {
+    // Whoever ended a moment ago is seen gone by this.
+    this.#running.look();
+    const now = performance.now();
+    const waits = [...this.#recording].map(([recording, since]) => {
+      const left = since + longestRecording - now;
+      return left > 0 ? Promise.race([recording, delay(left, undefined, { ref: false })]) : undefined;
+    });
+    await Promise.all(waits);
+    return this.status(profile);
   }
 
   watch(profile: string, listener: Listener): () => void {
@@ -314,7 +331,10 @@ export class Service implements ApiHandlers {
    */
   #commandsChanged(ended: readonly EndedCommand[]): void {
     for (const command of this.#running.list) this.#recorder.follow(command);
-    for (const one of ended) void this.#ended(one);
+    for (const one of ended) {
+      const recording = this.#ended(one).finally(() => this.#recording.delete(recording));
+      this.#recording.set(recording, performance.now());
+    }
     for (const [name, keeper] of this.#keepers) {
       const concerns = ({ profile }: RunningCommand): boolean => profile === name;
       keeper.setPace(this.#running.list.some(concerns) ? "busy" : "idle");
@@ -345,6 +365,8 @@ export class Service implements ApiHandlers {
 
   /** A command whose cache failed its proof is told at once: what it still does, it does alone. */
   #noteLosses(keeper: Keeper, kind: Tool): void {
+    // One that ended before its cache did has lost nothing.
+    this.#running.look();
     const attached = keeper[kind].attachedCandidate?.endpoint.url;
     for (const command of this.#running.list) {
       const { endpoint, profile, tool } = command;

@@ -1,6 +1,7 @@
 import { realpathSync } from "node:fs";
 import { resolve } from "node:path";
 import { Exit } from "../../contract/exit.ts";
+import type { Paths } from "../../contract/paths.ts";
 import type { HistoryKind } from "../../daemon/api/client/journal/history.ts";
 import { defineCommand } from "../command.ts";
 import { seconds, wholeNumber } from "../values.ts";
@@ -30,12 +31,13 @@ export default defineCommand({
     { line: "flywheel history --builds --workspace .", does: "the builds of this workspace, with their hits" },
   ],
   exits: [{ code: Exit.failed, means: "the journal could not be read" }],
-  async run({ paths, output, cwd, home }, options) {
+  async run({ paths, profile, output, cwd, home }, options) {
     const lines = wholeNumber("--lines", options.lines, { least: 1, most: 10_000 }) ?? 20;
     const since = options.since === undefined ? undefined : Date.now() - seconds("--since", options.since) * 1000;
     const workspaces = options.workspace === undefined ? undefined : namesOf(resolve(cwd, options.workspace));
     const chosen = kinds.filter((kind) => options[optionOf[kind]]);
     const { readHistory } = await import("../../daemon/api/client/journal/history.ts");
+    await untilRecorded(paths, profile);
     const most = options.summary ? 0 : lines;
     const query = { kinds: chosen.length === 0 ? kinds : chosen, since, workspaces, most };
     const { entries, malformed, summary, fault } = await readHistory(paths, query, new Date());
@@ -52,6 +54,15 @@ export default defineCommand({
     return Exit.ok;
   },
 });
+
+/** How long a daemon may take to write down what just ended: milliseconds. One that does not answer keeps nobody from the journal. */
+const recording = 1_000;
+
+/** The last command may be over, and not in the journal yet: a daemon that runs is asked, none is started. */
+async function untilRecorded(paths: Paths, profile: string): Promise<void> {
+  const { DaemonClient } = await import("../../daemon/api/client/connection.ts");
+  await new DaemonClient(paths).recorded(profile, recording).catch(() => undefined);
+}
 
 const kinds: readonly HistoryKind[] = ["invocation", "escape", "refusal"];
 const optionOf = { invocation: "builds", escape: "escapes", refusal: "refusals" } as const;

@@ -25,7 +25,7 @@ export default defineCommand({
   async run(context, { watch }) {
     if (watch) return watching(context);
     const { paths, profile, profileChoice, output } = context;
-    const report = await waitingFor(output, "asking the daemon", () => readStatus(paths, profile));
+    const report = await waitingFor(output, "asking the daemon", () => readStatus(paths, profile, "recorded"));
     const configuration = await configurationFault(paths, profile);
     if (output.format === "json") output.json({ ...report, configuration, profileChoice });
     else {

@@ -8,10 +8,14 @@ import { type Clock, lease, type NixTerms } from "../../contract/published.ts";
 import { type Absence, absenceOf } from "../../daemon/api/client/absence.ts";
 import { DaemonClient } from "../../daemon/api/client/connection.ts";
 
-/** Starts nothing. */
-export async function readStatus(paths: Paths, profile: string): Promise<StatusReport> {
+/**
+ * Starts nothing.
+ * @param of what just ended is waited for, a moment, or what is known `now` is enough
+ */
+export async function readStatus(paths: Paths, profile: string, of: "now" | "recorded" = "now"): Promise<StatusReport> {
   try {
-    return await new DaemonClient(paths).status(profile);
+    const daemon = new DaemonClient(paths);
+    return await (of === "now" ? daemon.status(profile) : daemon.recorded(profile));
   } catch (error) {
     const absence = absenceOf(error, paths);
     if (absence === undefined) throw error;

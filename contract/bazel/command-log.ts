@@ -21,18 +21,50 @@ const mostBetween = 8;
 const longestWarning = 300;
 
 export function readCommandLog(text: string): CommandLog {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: Bazel colours its log where the terminal has colours
-  const lines = text.replaceAll(/\u001b\[[0-?]*[ -/]*[@-~]/g, "").split(/\r?\n|\r/);
-  // What an action printed may look like a summary, but Bazel's own is the last.
+  const lines = linesOf(text);
+  // What an action printed may look like a summary, but Bazel's own is the last, and nothing is built behind it.
   const elapsed = lines.findLastIndex((line) => line.startsWith("INFO: Elapsed time: "));
   const behind = elapsed < 0 ? [] : lines.slice(elapsed + 1, elapsed + 1 + mostBetween);
+  const summary = behind.findIndex((line) => processesIn(line) !== undefined);
+  const closes = isClosing(lines.slice(elapsed + 1 + Math.max(0, summary)));
   return {
-    processes: behind
-      .map((line) => (line.startsWith("INFO: ") ? parseProcesses(line.slice(6)) : undefined))
-      .find((one) => one !== undefined),
-    ending: endingOf(lines),
+    processes: closes ? processesIn(behind[summary] ?? "") : undefined,
+    ending: elapsed < 0 || closes ? endingOf(lines) : undefined,
     lost: lossIn(lines),
   };
+}
+
+function processesIn(line: string): Processes | undefined {
+  return line.startsWith("INFO: ") ? parseProcesses(line.slice(6)) : undefined;
+}
+
+/** What stands there in the end: without colours, and without the progress that was drawn over. */
+function linesOf(text: string): readonly string[] {
+  const lines: string[] = [];
+  for (const [index, piece] of text.split("\u001b[1A\u001b[K").entries()) {
+    // The line that was begun, and the one above; what Bazel said is never taken back, whatever an action prints.
+    if (index > 0) lines.pop();
+    if (index > 0 && !own.test(lines.at(-1) ?? "")) lines.pop();
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: Bazel colours its log where the terminal has colours
+    const plain = piece.replaceAll(/\u001b\[[0-?]*[ -/]*[@-~]/g, "");
+    for (const line of plain.replace(/\r$/, "").split(/\r?\n|\r/)) lines.push(line);
+  }
+  return lines;
+}
+
+const own = /^(?:INFO|WARNING|ERROR|FAILED|DEBUG): /;
+/** `//x:y  PASSED in 0.1s`, its logs below it, and what is said of all tests. */
+const results =
+  /^(?:@{0,2}[^\s/]*\/\/\S+\s.*\b(?:PASSED|FAILED|FLAKY|TIMEOUT|INCOMPLETE|NO STATUS|SKIPPED)\b|\s|Executed \d+ out of \d+ tests?\b|Test cases: |There were tests whose specified size is too big)/;
+
+/** Whether these lines are only what Bazel says at the end: while it builds there is progress, and there are actions that print. */
+function isClosing(lines: readonly string[]): boolean {
+  return lines.every((line, index) => {
+    if (line.trim() === "" || results.test(line)) return true;
+    if (own.test(line)) return !line.startsWith("INFO: From ");
+    // 2.1 gives the reason of a warning in the next line.
+    return /^(?:WARNING|ERROR): .*:\s*$/.test(lines[index - 1] ?? "");
+  });
 }
 
 /** The last word counts; but an interruption and missing tests are told before it. */
@@ -57,13 +89,22 @@ function endsInError(lines: readonly string[]): boolean {
   return lines.findLast((line) => line !== "")?.startsWith("ERROR: ") === true;
 }
 
+/** An action may warn too, but it draws no progress. */
+const ownAgain = /^(?:INFO: |FAILED: |\[[\d,]+ \/ [\d,]+\] |Loading: |Analyzing: |Target \S+ )/;
+const testEnd = /^={80}\s*$/;
+
 /** A blob that the cache does not have any more is no loss of the cache: only one that could not be asked is. */
 function lossIn(lines: readonly string[]): string | undefined {
   const warning =
     /^(?:WARNING: (?:Reading from Remote Cache|Writing to Remote Cache|Remote Cache)\b|ERROR: Failed to query remote execution capabilities)/;
   const dead = /refused|unavailable|unreachable|reset|timed? ?out|deadline|closed|broken pipe|no route|io exception|\b50[0234]\b/i;
+  /** What stands there is an action's, or a test's, until this comes. */
+  let foreign: RegExp | undefined;
   for (const [index, line] of lines.entries()) {
-    if (!warning.test(line)) continue;
+    if (foreign?.test(line) === true) foreign = undefined;
+    if (/^INFO: From .*:\s*$/.test(line)) foreign = ownAgain;
+    else if (foreign !== testEnd && /^=+ Test output for .*:\s*$/.test(line)) foreign = testEnd;
+    if (foreign !== undefined || !warning.test(line)) continue;
     // 2.1 gives the reason in the next line.
     const whole = line.trimEnd().endsWith(":") ? `${line.trimEnd()} ${lines[index + 1] ?? ""}` : line;
     if (dead.test(whole)) return printable(whole.slice(whole.indexOf(" ") + 1), longestWarning);

@@ -8,6 +8,9 @@ const inherits: Readonly<Record<string, readonly string[]>> = {
   cquery: ["build", "test", "cquery"],
 };
 
+/** As Bazel reads a boolean option (BooleanConverter). */
+const platformSpecific = /^--enable_platform_specific_config(?:=(?:true|1|yes|t|y))?$/i;
+
 /** Configurations within configurations: Bazel refuses a loop by itself. */
 const deepest = 16;
 
@@ -15,7 +18,7 @@ const deepest = 16;
  * The options as Bazel applies them: rc files' by section, then the command line's, each `--config` in its place.
  * @param platform the word that `--enable_platform_specific_config` stands for here: `linux`, `macos`
  */
-function optionsOf({ command, overrides, called }: Execution, platform: string): readonly string[] {
+export function optionsOf({ command, overrides, called }: Execution, platform: string): readonly string[] {
   const sections = ["always", "common", ...(inherits[command] ?? ["build", ...(command === "build" ? [] : [command])])];
   const entries = overrides.map((text) => {
     const [, section = "", option = ""] = /^\d+:([^=]*)=([\s\S]*)$/.exec(text) ?? [];
@@ -30,7 +33,7 @@ function optionsOf({ command, overrides, called }: Execution, platform: string):
         : option === "--config"
           ? options[index + 1]
           : undefined;
-      const specific = option === "--enable_platform_specific_config" ? platform : undefined;
+      const specific = platformSpecific.test(option) ? platform : undefined;
       const config = name ?? specific;
       return config === undefined || depth > deepest ? [option] : [option, ...expand(of(`:${config}`), depth + 1)];
     });

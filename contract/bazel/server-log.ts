@@ -32,7 +32,12 @@ export interface ServerLog {
 interface Open {
   readonly thread: number;
   readonly arrived: number;
-  request: string;
+  /** The request, by lines: a string that grows would be copied for each of them. */
+  readonly lines: string[];
+  /** Of all lines: characters. */
+  length: number;
+  /** Whether the directory, which comes behind the environment, was met. */
+  placed: boolean;
   finished: number | undefined;
   exit: string | undefined;
 }
@@ -49,8 +54,7 @@ export function readServerLog(text: string): ServerLog {
   for (const line of text.split("\n")) {
     const match = /^(\d\d)(\d\d)(\d\d) (\d\d):(\d\d):(\d\d)\.(\d{3}):[A-Z]+ (\d{1,9}) \[(\S{1,300})\] (.*)$/.exec(line);
     if (match === null) {
-      if (open !== undefined && open.request.length < longestRequest) open.request += `\n${line}`;
-      if (open !== undefined && isWhole(open.request)) open = undefined;
+      if (open !== undefined && !goesOn(open, line)) open = undefined;
       continue;
     }
     open = undefined;
@@ -60,10 +64,10 @@ export function readServerLog(text: string): ServerLog {
     first ??= at;
     last = at;
     if (place.endsWith(".GrpcServerImpl.executeCommand") && message.startsWith("[")) {
-      open = { thread, arrived: at, request: message, finished: undefined, exit: undefined };
-      all.push(open);
-      running.set(thread, open);
-      if (isWhole(message)) open = undefined;
+      const one: Open = { thread, arrived: at, lines: [], length: 0, placed: false, finished: undefined, exit: undefined };
+      all.push(one);
+      running.set(thread, one);
+      if (goesOn(one, message)) open = one;
     } else if (place.endsWith(".BlazeCommandDispatcher.exec")) {
       const exit = /^Exit status was (?:DetailedExitCode\{exitCode=)?([A-Z_]{1,64})\b/.exec(message)?.[1];
       const one = running.get(thread);
@@ -77,13 +81,19 @@ export function readServerLog(text: string): ServerLog {
   return { executions: all.map(executionOf), first, last };
 }
 
-/** The directory and the arguments come last. */
-function isWhole(request: string): boolean {
-  return request.endsWith("]") && request.includes(", --client_cwd=");
+/** Takes the next line of a request. The directory and the arguments come last. @returns whether more may follow */
+function goesOn(open: Open, line: string): boolean {
+  open.lines.push(line);
+  open.length += line.length + 1;
+  open.placed ||= line.includes(", --client_cwd=");
+  return !(open.placed && line.endsWith("]")) && open.length < longestRequest;
 }
 
-function executionOf({ thread, arrived, finished, exit, request }: Open): Execution {
-  const words = request.replace(/\]\s*$/, "").slice(1);
+function executionOf({ thread, arrived, finished, exit, lines }: Open): Execution {
+  const words = lines
+    .join("\n")
+    .replace(/\]\s*$/, "")
+    .slice(1);
   const command = words.split(", ", 1)[0] ?? "";
   // The client's order: what it measured, the rc files' options, the environment, the directory, the arguments.
   const environment = words.indexOf(", --client_env=");

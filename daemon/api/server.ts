@@ -51,6 +51,8 @@ const timing = {
 export interface ApiHandlers {
   hello(): Hello;
   status(profile: string): StatusReport;
+  /** The status, once what just ended is in it, or has had its time. */
+  recorded(profile: string): Promise<StatusReport>;
   /** Calls the listener now and after each change. @returns what ends that */
   watch(profile: string, listener: (status: StatusReport) => void): () => void;
   verify(profile: string): Promise<StatusReport>;
@@ -266,7 +268,7 @@ async function route(request: IncomingMessage, url: URL, handlers: ApiHandlers):
     case "GET /v1/hello":
       return handlers.hello();
     case "GET /v1/status":
-      return handlers.status(profileOf(url));
+      return url.searchParams.has("recorded") ? handlers.recorded(profileOf(url)) : handlers.status(profileOf(url));
     case "POST /v1/verify":
       return handlers.verify(checkRequest(profileRequest, await body()).profile);
     case "POST /v1/attach":

@@ -1,6 +1,7 @@
 /** Puts the record of a command together from its mark and from what Bazel left behind. Pure. */
 import type { CommandLog } from "../../contract/bazel/command-log.ts";
 import { hasDiskCache } from "../../contract/bazel/disk-cache.ts";
+import { hidesInfo } from "../../contract/bazel/event-filters.ts";
 import { doubtOf } from "../../contract/bazel/processes.ts";
 import type { Execution } from "../../contract/bazel/server-log.ts";
 import type { Invocation, Outcome, Tally } from "../../contract/invocation.ts";
@@ -71,7 +72,7 @@ export function invocationOf({ command, workspace, gone, evidence, lost, platfor
     wallMs: end === undefined ? null : Math.max(0, Math.round(end.getTime() - command.startedAt.getTime())),
     ...outcomeOf(command, evidence, log),
     tally: tallyOf(evidence, log, platform),
-    lost: lost ?? (log?.lost === undefined ? null : { at: null, reason: log.lost }),
+    lost: lossOf(evidence, log, lost) ?? (log?.lost === undefined ? null : { at: null, reason: log.lost }),
     recordedBy: "daemon",
   };
 }
@@ -83,6 +84,13 @@ function endOf(command: RunningCommand, evidence: Evidence, log: PrintedLog | un
   const finished = evidence.execution.finished ?? printed;
   if (finished === undefined) return gone;
   return gone !== undefined && gone.getTime() < finished ? gone : new Date(finished);
+}
+
+/** What was seen of its cache after Bazel was done is no loss of this command: its client goes a moment later, and is missed later still. */
+function lossOf(evidence: Evidence, log: PrintedLog | undefined, lost: Loss | undefined): Loss | undefined {
+  if (lost === undefined || lost.at === null || evidence.state === "none") return lost;
+  const done = evidence.execution.finished ?? (log?.ending === undefined ? undefined : log.written);
+  return done !== undefined && Date.parse(lost.at) > done ? undefined : lost;
 }
 
 /** Whether the client becomes the program that was built. */
@@ -119,7 +127,7 @@ function outcomeOf(command: RunningCommand, evidence: Evidence, log: PrintedLog 
 function tallyOf(evidence: Evidence, log: PrintedLog | undefined, platform: string): Tally {
   if (evidence.state === "none") return { state: "unknown", why: evidence.why };
   if ("missing" in evidence.log) return { state: "unknown", why: evidence.log.missing };
-  if (log?.processes === undefined) {
+  if (log?.processes === undefined || hidesInfo(evidence.execution, platform)) {
     return { state: "unknown", why: "Bazel printed no summary: it ended before, or --ui_event_filters left it out" };
   }
   const { execution, label } = evidence;

@@ -82,9 +82,13 @@ export class RunningCommands {
   readonly #followed = new Map<number, Followed>();
   /** Marks of commands that ended and are not forgotten yet: their content, by pid. */
   readonly #ended = new Map<number, string>();
+  /** Whether there was no room for all that had ended. */
+  #left = false;
+  #reading: NodeJS.Immediate | undefined;
   #watcher: FSWatcher | undefined;
   #timer: NodeJS.Timeout | undefined;
   #again: NodeJS.Timeout | undefined;
+  #closed = false;
 
   constructor(options: RunningOptions) {
     this.#options = options;
@@ -115,6 +119,8 @@ export class RunningCommands {
     this.#watcher?.close();
     clearInterval(this.#timer);
     clearTimeout(this.#again);
+    clearImmediate(this.#reading);
+    this.#closed = true;
   }
 
   #fault(error: unknown): void {
@@ -158,7 +164,9 @@ export class RunningCommands {
     const ended: EndedCommand[] = [];
     for (const verdict of verdicts) {
       if (verdict.kind === "over") {
-        if (verdict.command === undefined || this.#ended.size >= most.followed) this.#remove(verdict.pid);
+        if (verdict.command === undefined) this.#remove(verdict.pid);
+        // It waits, as its mark, until others are written down.
+        else if (this.#ended.size >= most.followed) this.#left = true;
         else {
           this.#ended.set(verdict.pid, verdict.text);
           ended.push({ command: verdict.command, gone: past === "seen" ? new Date() : undefined });
@@ -234,6 +242,13 @@ export class RunningCommands {
     // Another command may have the number, and its own mark there, by now.
     if (text !== undefined && this.#read(String(pid))?.text === text) this.#remove(pid);
     this.#ended.delete(pid);
+    if (!this.#left || this.#closed) return;
+    // Once for all that are forgotten in one turn, and not within the telling of what ended.
+    this.#reading ??= setImmediate(() => {
+      this.#reading = undefined;
+      this.#left = false;
+      this.#readAll("left");
+    });
   }
 
   /** @returns undefined where the file is nothing that our sh wrote: no regular file of this user, or too large */

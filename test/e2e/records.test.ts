@@ -323,6 +323,23 @@ describe.for(realBazels())("Bazel $version", (bazel) => {
     expect((await other.flywheel(["logs"])).stdout).toMatch(/bazel build in .*: lost mid-build grpc:/);
   });
 
+  test("whoever asks right behind a build is told of it", needs, async () => {
+    await clean();
+    const { record } = await recordOf(["build", "//:t0"]);
+    expect((await run(["build", "//:t0", "//:t1"])).exitCode).toBe(0);
+    const { recent } = await daemonOf(stage).recorded("default");
+    expect(recent[0]).toMatchObject({ command: "build", outcome: "succeeded" });
+    expect(recent[1]).toEqual(record);
+    expect((await run(["build", "//:t2"])).exitCode).toBe(0);
+    const { stdout } = await stage.flywheel(["history", "--builds", "--json"]);
+    const ids = (JSON.parse(stdout) as { readonly entries: readonly Invocation[] }).entries.map(({ id }) => id);
+    expect(ids.slice(1, 3)).toEqual([recent[0]?.id, record.id]);
+    // Where nothing just ended, nobody waits.
+    const begun = performance.now();
+    await daemonOf(stage).recorded("default");
+    expect(performance.now() - begun).toBeLessThan(300);
+  });
+
   test("two workspaces at once, one of them with its output base from its rc", needs, async () => {
     const rc = ["--host_jvm_args=-XX:TieredStopAtLevel=1", "--max_idle_secs=120"].map((option) => `startup ${option}\n`).join("");
     const second = makeWorkspace(join(root, "second"), {

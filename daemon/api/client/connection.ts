@@ -56,6 +56,11 @@ export class DaemonClient {
     return this.#ask("GET", `/v1/status?profile=${encodeURIComponent(profile)}`);
   }
 
+  /** What is known now, with what just ended: its record takes some tenths of a second, and is waited for no longer. */
+  recorded(profile: string, timeoutMs: number = patience.quick): Promise<StatusReport> {
+    return this.#ask("GET", `/v1/status?profile=${encodeURIComponent(profile)}&recorded`, undefined, { timeoutMs });
+  }
+
   /** Proves the attachment again, or looks for one, and gives the status after that. */
   verify(profile: string): Promise<StatusReport> {
     return this.#ask("POST", "/v1/verify", { profile }, { timeoutMs: patience.probing });

@@ -48,6 +48,7 @@ export class ToldDaemon {
       {
         hello: () => ({ api: 1, pid: process.pid, version, startedAt: "2026-11-20T07:00:00Z", entry: "", startedBy: "flywheel" }),
         status: () => this.#report,
+        recorded: async () => this.#report,
         watch: (_profile, listener) => {
           this.#watchers.add(listener);
           listener(this.#report);

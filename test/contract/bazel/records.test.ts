@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { readCommandLog } from "../../../contract/bazel/command-log.ts";
 import { hasDiskCache } from "../../../contract/bazel/disk-cache.ts";
+import { hidesInfo } from "../../../contract/bazel/event-filters.ts";
 import { type Execution, isCalledAs, isGiven, plainCall, readServerLog } from "../../../contract/bazel/server-log.ts";
 
 describe("a command.log", () => {
@@ -37,6 +38,39 @@ describe("a command.log", () => {
     const drawn = `\r\u001b[1A\u001b[K${green}Elapsed time: 0.140s, Critical Path: 0.02s\n\u001b[32m[3 / 3]\u001b[0m checking cached actions\n`;
     const text = `${drawn}\r\u001b[1A\u001b[K${green}3 processes: 1 internal, 2 remote cache hit.\n\u001b[0m`;
     expect(readCommandLog(text)).toMatchObject({ processes: { counts: { ...none, hits: 2, internal: 1 } }, ending: undefined });
+  });
+
+  const forged = `INFO: From Executing genrule //:x:\n${elapsed}\nINFO: 9 processes: 9 remote cache hit.\n${done}\n`;
+
+  test.each([
+    ["progress", "[2 / 3] Executing genrule //:y; 1s linux-sandbox\n"],
+    ["another action's output", "INFO: From Executing genrule //:y:\nhello\n"],
+    ["anything else", "hello\n"],
+  ])("what an action printed is no summary where Bazel printed none: behind it is %s", (_, behind) => {
+    expect(readCommandLog(`${forged}${behind}`)).toEqual({ processes: undefined, ending: undefined, lost: undefined });
+  });
+
+  test("behind a summary may stand what Bazel says at the end", () => {
+    const tests = "//:t0   (cached) PASSED in 0.1s\n@r//:t1  FAILED in 0.1s\n  /w/test.log\n\nExecuted 1 out of 2 tests: 1 test passes.\n";
+    const warned = "WARNING: Writing to Remote Cache:\nUNAVAILABLE: io exception\n";
+    const { processes, ending } = readCommandLog(`${log("INFO: 2 processes: 2 worker.")}${tests}${warned}${done}\n`);
+    expect([processes?.counts, ending]).toEqual([{ ...none, misses: 2, local: 2 }, "succeeded"]);
+  });
+
+  test("progress that was drawn over is not there any more, and that which was not is", () => {
+    const bar = "\u001b[32m[3 / 3]\u001b[0m 2 actions running\n    //:x; 1s\n";
+    const over = "\r\u001b[1A\u001b[K\u001b[1A\u001b[K";
+    const text = `${elapsed}\n${bar}${over}INFO: 1 process: 1 worker.\n${bar}${over}${done}\n`;
+    expect(readCommandLog(text)).toMatchObject({ processes: { counts: { ...none, misses: 1, local: 1 } }, ending: "succeeded" });
+    expect(readCommandLog(`${text}${bar}`)).toMatchObject({ processes: undefined, ending: undefined });
+  });
+
+  test.each([
+    ["an action", "INFO: From Executing genrule //:x:\nhello\nWARNING: Remote Cache: UNAVAILABLE\n[2 / 3] //:y\n", undefined],
+    ["a test", `==================== Test output for //:t:\nINFO: x\nWARNING: Remote Cache: UNAVAILABLE\n${"=".repeat(80)}\n`, undefined],
+    ["Bazel, behind it", "INFO: From x:\nhello\n[2 / 3] //:y\nWARNING: Remote Cache: UNAVAILABLE\n", "Remote Cache: UNAVAILABLE"],
+  ])("a loss that is told by %s", (_, text, lost) => {
+    expect(readCommandLog(`${text}${log("INFO: 1 process: 1 worker.")}`).lost).toBe(lost);
   });
 
   test.each([
@@ -125,6 +159,20 @@ describe("a server's log", () => {
     expect(readServerLog(text).executions).toMatchObject([{ command: "test", called: "/w, //a" }]);
   });
 
+  test.each([
+    ["lines", "\nx".repeat(2_097_152), ""],
+    ["lines that could be its end", "\n]".repeat(262_144), ""],
+    ["lines behind the directory", `, --client_cwd=/w, //a${"\n]x".repeat(174_762)}`, "/w, //a"],
+  ])("a request that was cut off costs no more than it is long: %s", (_, more, called) => {
+    const begun = performance.now();
+    const text = `261121 10:00:00.000:I 18 [${came}] [build, --client_env=F=x${more}\n${arrival(19, "10:00:01.000", ["test", "//b"])}`;
+    const [cut, whole] = readServerLog(text).executions;
+    expect(cut?.command).toBe("build");
+    expect(cut?.called.slice(0, 7)).toBe(called);
+    expect(whole).toMatchObject({ command: "test", called: "/w, //b" });
+    expect(performance.now() - begun).toBeLessThan(2_000);
+  });
+
   test("a command line is recognised with and without what the guard adds, and no other is", () => {
     const injected = [
       "--remote_cache=grpc://c:9092",
@@ -146,6 +194,23 @@ describe("a server's log", () => {
   });
 });
 
+test.each([
+  [false, []],
+  [true, ["--ui_event_filters=-info"]],
+  [true, ["--ui_event_filters", "-info,-warning"]],
+  [true, ["--ui_event_filters=warning,error"]],
+  [false, ["--ui_event_filters=INFO,error"]],
+  [false, ["--ui_event_filters=-info", "--ui_event_filters=+info"]],
+  [false, ["--ui_event_filters=-debug"]],
+  [false, ["--", "--ui_event_filters=-info"]],
+])("Bazel keeps its summary to itself: %s with %j", (hides, args) => {
+  const execution: Execution = {
+    ...{ thread: 1, command: "build", arrived: 0, began: 0, finished: 1, exit: undefined },
+    ...{ overrides: [], called: ["/w", ...args].join(", ") },
+  };
+  expect(hidesInfo(execution, "linux")).toBe(hides);
+});
+
 describe("a disk cache", () => {
   const has = (command: string, overrides: readonly string[], args: readonly string[] = []): boolean => {
     const execution: Execution = {
@@ -165,6 +230,17 @@ describe("a disk cache", () => {
     ["in one that another asks for", true, has("run", ["1:build:a=--disk_cache=/d", "1:build:b=--config=a", "2:build=--config=b"])],
     ["in a loop of configurations", false, has("build", ["1:build:a=--config=b", "1:build:b=--config=a"], ["--config=a"])],
     ["for this platform", true, has("build", ["1:build:linux=--disk_cache=/d", "1:common=--enable_platform_specific_config"])],
+    [
+      "for this platform, said in full",
+      true,
+      has("build", ["1:build:linux=--disk_cache=/d", "1:common=--enable_platform_specific_config=True"]),
+    ],
+    [
+      "for this platform, as a number",
+      true,
+      has("build", ["1:build:linux=--disk_cache=/d", "1:common=--enable_platform_specific_config=1"]),
+    ],
+    ["for no platform", false, has("build", ["1:build:linux=--disk_cache=/d", "1:common=--enable_platform_specific_config=no"])],
     ["taken away on the command line", false, has("build", ["1:build=--disk_cache=/d"], ["--disk_cache=", "//x"])],
     ["taken away by a later rc file", false, has("build", ["1:build=--disk_cache=/d", "2:build=--disk_cache="])],
     ["of the program that is run", false, has("run", [], ["//x", "--", "--disk_cache=/d"])],

@@ -1,9 +1,12 @@
 /** The whole of the daemon as a process, on a stand-in tailnet with real caches on loopback addresses. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { logPath } from "../../../contract/paths.ts";
 import { lease } from "../../../contract/published.ts";
+import { runningDirectory, runningVersion } from "../../../contract/running.ts";
 import { readClock } from "../../../daemon/api/client/clock.ts";
 import { readPublished } from "../../../daemon/api/client/published.ts";
 import { type RunningCache, startCache } from "../../fixtures/caches/start.ts";
@@ -200,6 +203,27 @@ test("a configuration that was broken is told in the log with what holds instead
   home.configure("config.toml", "nonsense");
   await expect(home.client.reload()).rejects.toMatchObject({ code: "config-invalid" });
   expect(logged()).toMatch(/"msg":"the old configuration holds: [^"]*config\.toml:1/);
+});
+
+test("a command that ended before its cache did has lost nothing", async () => {
+  await home.started();
+  await tailnet({ nodes: [near] });
+  await home.until((status) => status.bazel.state === "attached");
+  const tool = spawn("/bin/cat", { stdio: ["pipe", "ignore", "ignore"] });
+  const ended = once(tool, "exit");
+  const mark = `${runningVersion}\ntool bazel\ncommand build\nprofile default\nendpoint ${first.url}\nrecord none\nboot none`;
+  writeFileSync(
+    join(home.paths.runtime, runningDirectory, String(tool.pid)),
+    `${mark}\nstarted ${readClock().seconds}\ndirectory ${home.dir}\n`,
+  );
+  await home.until((status) => status.running.length === 1);
+  tool.stdin.end();
+  await ended;
+  await first.kill();
+  await home.client.verify("default");
+  const { recent } = await home.until((status) => status.recent.length === 1);
+  expect(recent).toMatchObject([{ command: "build", endpoint: first.url, lost: null }]);
+  expect(logged()).not.toContain("lost mid-build");
 });
 
 test("escapes of today stand in the status", async () => {

@@ -213,6 +213,20 @@ test("no more than 256 are followed; the next ones are as those end", { timeout:
   expect(lies()).toEqual([]);
 });
 
+test("of more than 256 that a former time left none is lost: the next ones are told of as those are written down", async () => {
+  mkdirSync(directory, { mode: 0o700 });
+  // Numbers that no process has: above Linux's highest.
+  const pids = Array.from({ length: 600 }, (_, index) => 4_194_305 + index);
+  for (const pid of pids) mark(pid);
+  commands.start();
+  const ended = (): readonly EndedCommand[] => told.flatMap((one) => one.ended);
+  expect(ended().length).toBe(256);
+  await until(() => ended().length >= pids.length);
+  expect(ended().map(({ command }) => command.pid)).toEqual(expect.arrayContaining(pids));
+  expect(ended().length).toBe(pids.length);
+  expect(lies()).toEqual([]);
+});
+
 test("a directory that others may write to is not believed, and the fault is told", () => {
   mkdirSync(directory);
   chmodSync(directory, 0o777);
