@@ -182,6 +182,41 @@ describe.for(realBazels())("Bazel $version", (bazel) => {
   });
 });
 
+describe("a Bazel of sh", () => {
+  let stage: Stage;
+  let tools: string;
+  const recorded = recorderOf(() => stage);
+
+  beforeAll(async () => {
+    tools = mkdtempSync(join(tmpdir(), "gf-rec-"));
+    stage = await makeStage([tools], { grpcPorts: [], httpPorts: [], tailnet: { nodes: [] } });
+  });
+  afterAll(async () => {
+    await stage.dispose();
+    rmSync(tools, { recursive: true, force: true });
+  });
+
+  /** @param script has the file of build events that it was asked for as `$events` */
+  const run = (script: string, args: readonly string[] = ["build", "//:t"], env: Readonly<Record<string, string>> = {}) => {
+    const find = "for word; do case $word in --build_event_json_file=*) events=${word#*=} ;; esac; done";
+    writeFileSync(join(tools, "bazel"), `#!/bin/sh\n${find}\n${script}\n`, { mode: 0o755 });
+    return execa(built.flywheel, ["exec", "--record", "--", "bazel", ...args], {
+      ...{ cwd: tools, extendEnv: false, stdin: "ignore", reject: false },
+      env: { ...stage.env, TMPDIR: tools, GF_GUARD_BYPASS: "a test", ...env },
+    });
+  };
+  const laidAside = (): readonly string[] => readdirSync(tools).filter((name) => name.startsWith("flywheel-record-"));
+
+  test("its events, which hold what it was told, are gone when a signal ends it", async () => {
+    for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+      const ended = await run(`echo --client_env=SECRET=x >"$events"; kill -s ${signal.slice(3)} $$`);
+      expect(ended.signal, ended.stderr).toBe(signal);
+      expect(recorded()).toMatchObject({ outcome: "interrupted", tally: { state: "unknown" } });
+      expect(laidAside()).toEqual([]);
+    }
+  });
+});
+
 const [nix, nginxPeer] = [programOnPath("nix"), nginx()];
 const missing = [nix, nginxPeer].flatMap((peer) => (peer.available ? [] : [peer.reason]));
 if (missing.length > 0 && peersRequired()) throw new Error(missing.join("; "));
