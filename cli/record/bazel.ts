@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { readCommandLine } from "../../contract/bazel/command-line.ts";
+import { sectionsOf } from "../../contract/bazel/disk-cache.ts";
 import { doubtOf } from "../../contract/bazel/processes.ts";
 import type { Tally } from "../../contract/invocation.ts";
 import { rcLines, usualRcFiles } from "../bazelrc.ts";
@@ -25,10 +26,10 @@ interface Place {
 export function bazelRecorder(args: readonly string[], place: Place): Recorder | undefined {
   const line = readCommandLine(args);
   if (line.kind !== "heavy") return undefined;
-  const events = eventsOf(args, place);
+  const events = eventsOf(line.command, args, place);
   const directory = events.state === "ours" ? mkdtempSync(join(tmpdir(), "flywheel-record-")) : undefined;
   const file = events.state === "theirs" ? events.file : directory && join(directory, "events.json");
-  const asked = Date.now();
+  const before = { file: stateOf(file ?? ""), at: Date.now() };
   return {
     command: line.command,
     args: directory === undefined ? args : [...args.slice(0, line.at), `--${option}=${file}`, ...args.slice(line.at)],
@@ -36,7 +37,7 @@ export function bazelRecorder(args: readonly string[], place: Place): Recorder |
     follow: () => {},
     read: async (ending): Promise<Reading> => {
       if (events.state === "unreadable") return { ...unread(ending, events.why), ran: ending.code !== 78 };
-      return read(file ?? "", asked, ending);
+      return read(file ?? "", before, ending);
     },
     close: () => {
       if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
@@ -50,7 +51,7 @@ type Events =
   | { readonly state: "unreadable"; readonly why: string };
 
 /** Bazel writes one such file, the one that was named last: one that somebody else asked for stays. */
-function eventsOf(args: readonly string[], { cwd, root, home }: Place): Events {
+function eventsOf(command: string, args: readonly string[], { cwd, root, home }: Place): Events {
   const end = args.indexOf("--");
   const own = args.slice(0, end === -1 ? args.length : end);
   const at = own.findLastIndex((word) => word === `--${option}` || word.startsWith(`--${option}=`));
@@ -62,9 +63,11 @@ function eventsOf(args: readonly string[], { cwd, root, home }: Place): Events {
   const rcFiles = own.flatMap((word, index) =>
     word.startsWith("--bazelrc=") ? [resolve(cwd, word.slice(10))] : word === "--bazelrc" ? [resolve(cwd, own[index + 1] ?? "")] : [],
   );
-  const named = [...rcLines(root, [...usualRcFiles(root, home), ...rcFiles])].findLast(({ words }) =>
-    words.some((word) => word.replaceAll(/["']/g, "").startsWith(`--${option}`)),
-  );
+  const lines = [...rcLines(root, [...usualRcFiles(root, home), ...rcFiles])];
+  // What a command takes from its own section counts more than what it inherits, wherever the lines stand.
+  const named = sectionsOf(command)
+    .flatMap((section) => lines.filter((line) => line.section === section))
+    .findLast(({ words }) => words.some((word) => word.replaceAll(/["']/g, "").startsWith(`--${option}`)));
   if (named === undefined) return { state: "ours" };
   const value = named.words.map((word) => word.replaceAll(/["']/g, "")).findLast((word) => word.startsWith(`--${option}=`));
   const path = value?.slice(option.length + 3).replace("%workspace%", root) ?? "";
@@ -72,13 +75,26 @@ function eventsOf(args: readonly string[], { cwd, root, home }: Place): Events {
   return { state: "unreadable", why: `${named.file}:${named.line} may ask for build events in a file of its own, which is left alone` };
 }
 
-async function read(file: string, since: number, ending: Ending): Promise<Reading> {
-  const stats = statSync(file, { throwIfNoEntry: false });
-  // One that the shim or Bazel never came to write, or an earlier build's.
-  if (stats?.isFile() !== true || stats.mtimeMs < since - 1000) {
-    return { ...unread(ending, "Bazel wrote no build events"), ran: ending.code !== 78 };
-  }
-  const { counts, namesDiskCache, options, version } = await readBuildEvents(file);
+/** What changes with each writing of a file; undefined where there is none. */
+function stateOf(file: string): string | undefined {
+  const stats = statSync(file, { bigint: true, throwIfNoEntry: false });
+  return stats?.isFile() === true ? `${stats.ino} ${stats.size} ${stats.mtimeNs}` : undefined;
+}
+
+interface Before {
+  /** Of the file of build events. */
+  readonly file: string | undefined;
+  readonly at: number;
+}
+
+async function read(file: string, before: Before, ending: Ending): Promise<Reading> {
+  const none = { ...unread(ending, "Bazel wrote no build events"), ran: ending.code !== 78 };
+  // One that the shim or Bazel never came to write.
+  const state = stateOf(file);
+  if (state === undefined || state === before.file) return none;
+  const { counts, namesDiskCache, options, startedAt, version } = await readBuildEvents(file);
+  // Another build's, which was there first or runs beside this one.
+  if (startedAt === undefined || startedAt < before.at) return none;
   const endpoint = options === undefined ? undefined : options.get("remote_cache") || null;
   const tally: Tally =
     counts === undefined

@@ -207,6 +207,42 @@ describe("a Bazel of sh", () => {
   };
   const laidAside = (): readonly string[] => readdirSync(tools).filter((name) => name.startsWith("flywheel-record-"));
 
+  const started = (at: number): string => `{"id":{"started":{}},"started":{"startTimeMillis":"${at}","buildToolVersion":"2.1.0"}}`;
+  const stats = `{"id":{"buildToolLogs":{}},"buildToolLogs":{"log":[{"name":"process stats","contents":"${btoa("2 processes: 2 remote cache hit.")}"}]}}`;
+  const hits = { state: "counted", counts: { hits: 2 } };
+
+  test("events of another build are not this one's", async () => {
+    const file = join(tools, "mine.json");
+    const args = ["build", "//:t", `--build_event_json_file=${file}`];
+    // Written this moment, by a build that ended before this one.
+    writeFileSync(file, `${started(Date.now())}\n${stats}\n`);
+    await run("exit 78", args);
+    expect(recorded()).toBeUndefined();
+    await run("exit 0", args);
+    expect(recorded()?.tally).toEqual({ state: "unknown", why: "Bazel wrote no build events" });
+    // A build that began before, and comes to its end meanwhile.
+    await run(`printf '%s\\n' '${started(Date.now() - 5000)}' '${stats}' >"$events"`, args);
+    expect(recorded()?.tally.state).toBe("unknown");
+    await run(`printf '%s\\n' '${started(Date.now() + 60_000)}' '${stats}' >"$events"`, args);
+    expect(recorded()?.tally).toMatchObject(hits);
+  });
+
+  test("a line of an rc file for a command that does not inherit from it is none of its business", async () => {
+    const rc = join(tools, ".bazelrc");
+    writeFileSync(join(tools, "WORKSPACE"), "");
+    const write = `printf '%s\\n' '${started(Date.now() + 60_000)}' '${stats}' >"$events"`;
+    writeFileSync(rc, `test --build_event_json_file=${join(tools, "tests.json")}\n`);
+    await run(write);
+    expect(recorded()?.tally).toMatchObject(hits);
+    writeFileSync(
+      rc,
+      `test --build_event_json_file=${join(tools, "tests.json")}\nbuild --build_event_json_file=${join(tools, "all.json")}\n`,
+    );
+    await run(write.replace('"$events"', join(tools, "tests.json")), ["test", "//:t"]);
+    expect(recorded()?.tally).toMatchObject(hits);
+    rmSync(rc);
+  });
+
   test("its events, which hold what it was told, are gone when a signal ends it", async () => {
     for (const signal of ["SIGTERM", "SIGKILL"] as const) {
       const ended = await run(`echo --client_env=SECRET=x >"$events"; kill -s ${signal.slice(3)} $$`);
