@@ -1,6 +1,7 @@
 /** What the guard says. The first line is fixed, so that people and programs can look for it. */
 import type { FlywheelError } from "../contract/errors.ts";
 import type { Invocation, Refusal } from "./decide.ts";
+import { withoutRecording } from "./recording.ts";
 
 /** The error's own next step; status says only that heavy commands are refused for a file, doctor what is wrong with all of them. */
 export function nextOf(error: FlywheelError): readonly string[] {
@@ -13,7 +14,8 @@ export function refusalText(refusal: Refusal, invocation: Invocation): string {
   const first = `flywheel: refused ${subject(invocation.tool, refusal.command)}: ${refusal.reason}`;
   if (invocation.args.some((word) => word.startsWith("--tool_tag="))) return `${first}\n`;
   // From the command on: startup options are long, and the user knows them.
-  const words = invocation.args.slice(Math.max(0, invocation.args.indexOf(refusal.command)));
+  const own = withoutRecording(invocation);
+  const words = own.slice(Math.max(0, own.indexOf(refusal.command)));
   const shown = words.length > 6 ? `${words.slice(0, 6).join(" ")} …` : words.join(" ");
   const next = [
     ...refusal.next,

@@ -1,17 +1,17 @@
 /** Recording Bazel: its build events tell the counts; a file of them that the user or an IDE asked for is read, never replaced. */
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
 import { readCommandLine } from "../../contract/bazel/command-line.ts";
 import { sectionsOf } from "../../contract/bazel/disk-cache.ts";
 import { doubtOf } from "../../contract/bazel/processes.ts";
 import type { Tally } from "../../contract/invocation.ts";
+import { eventsDirectory, eventsFile, eventsOption } from "../../shim/recording.ts";
 import { rcLines, usualRcFiles } from "../bazelrc.ts";
 import { readBuildEvents } from "./build-events.ts";
 import type { Ending } from "./child.ts";
 import { outcomeOf, type Reading, type Recorder } from "./recorder.ts";
 
-const option = "build_event_json_file";
 /** Bazel's ExitCode.INTERRUPTED. */
 export const interrupted = 8;
 
@@ -22,17 +22,20 @@ interface Place {
   readonly home: string;
 }
 
-/** @returns undefined for what builds nothing */
-export function bazelRecorder(args: readonly string[], place: Place): Recorder | undefined {
+/**
+ * @param id of the record
+ * @returns undefined for what builds nothing
+ */
+export function bazelRecorder(args: readonly string[], place: Place, id: string): Recorder | undefined {
   const line = readCommandLine(args);
   if (line.kind !== "heavy") return undefined;
   const events = eventsOf(line.command, args, place);
-  const directory = events.state === "ours" ? mkdtempSync(join(tmpdir(), "flywheel-record-")) : undefined;
-  const file = events.state === "theirs" ? events.file : directory && join(directory, "events.json");
+  const directory = events.state === "ours" ? makeDirectory(id) : undefined;
+  const file = events.state === "theirs" ? events.file : directory && join(directory, eventsFile);
   const before = { file: stateOf(file ?? ""), at: Date.now() };
   return {
     command: line.command,
-    args: directory === undefined ? args : [...args.slice(0, line.at), `--${option}=${file}`, ...args.slice(line.at)],
+    args: directory === undefined ? args : [...args.slice(0, line.at), `${eventsOption}=${file}`, ...args.slice(line.at)],
     stderr: "inherit",
     follow: () => {},
     read: async (ending): Promise<Reading> => {
@@ -45,6 +48,12 @@ export function bazelRecorder(args: readonly string[], place: Place): Recorder |
   };
 }
 
+function makeDirectory(id: string): string {
+  const directory = join(tmpdir(), eventsDirectory(id));
+  mkdirSync(directory, { mode: 0o700 });
+  return directory;
+}
+
 type Events =
   | { readonly state: "ours" }
   | { readonly state: "theirs"; readonly file: string }
@@ -54,11 +63,13 @@ type Events =
 function eventsOf(command: string, args: readonly string[], { cwd, root, home }: Place): Events {
   const end = args.indexOf("--");
   const own = args.slice(0, end === -1 ? args.length : end);
-  const at = own.findLastIndex((word) => word === `--${option}` || word.startsWith(`--${option}=`));
+  const at = own.findLastIndex((word) => word === eventsOption || word.startsWith(`${eventsOption}=`));
   if (at !== -1) {
     const word = own[at] ?? "";
     const value = word.includes("=") ? word.slice(word.indexOf("=") + 1) : (own[at + 1] ?? "");
-    return value === "" ? { state: "unreadable", why: `--${option} is set to nothing` } : { state: "theirs", file: resolve(cwd, value) };
+    return value === ""
+      ? { state: "unreadable", why: `${eventsOption} is set to nothing` }
+      : { state: "theirs", file: resolve(cwd, value) };
   }
   const rcFiles = own.flatMap((word, index) =>
     word.startsWith("--bazelrc=") ? [resolve(cwd, word.slice(10))] : word === "--bazelrc" ? [resolve(cwd, own[index + 1] ?? "")] : [],
@@ -67,10 +78,10 @@ function eventsOf(command: string, args: readonly string[], { cwd, root, home }:
   // What a command takes from its own section counts more than what it inherits, wherever the lines stand.
   const named = sectionsOf(command)
     .flatMap((section) => lines.filter((line) => line.section === section))
-    .findLast(({ words }) => words.some((word) => word.replaceAll(/["']/g, "").startsWith(`--${option}`)));
+    .findLast(({ words }) => words.some((word) => word.replaceAll(/["']/g, "").startsWith(eventsOption)));
   if (named === undefined) return { state: "ours" };
-  const value = named.words.map((word) => word.replaceAll(/["']/g, "")).findLast((word) => word.startsWith(`--${option}=`));
-  const path = value?.slice(option.length + 3).replace("%workspace%", root) ?? "";
+  const value = named.words.map((word) => word.replaceAll(/["']/g, "")).findLast((word) => word.startsWith(`${eventsOption}=`));
+  const path = value?.slice(eventsOption.length + 1).replace("%workspace%", root) ?? "";
   if (named.config === undefined && isAbsolute(path)) return { state: "theirs", file: path };
   return { state: "unreadable", why: `${named.file}:${named.line} may ask for build events in a file of its own, which is left alone` };
 }

@@ -227,6 +227,13 @@ describe("a Bazel of sh", () => {
     expect(recorded()?.tally).toMatchObject(hits);
   });
 
+  test("a refusal suggests the words that were typed", async () => {
+    const refused = await run("", ["build", "//:t"], { GF_GUARD_BYPASS: "" });
+    expect(refused.exitCode).toBe(78);
+    expect(refused.stderr).toContain("-- bazel build //:t   (builds alone");
+    expect(recorded()).toBeUndefined();
+  });
+
   test("a line of an rc file for a command that does not inherit from it is none of its business", async () => {
     const rc = join(tools, ".bazelrc");
     writeFileSync(join(tools, "WORKSPACE"), "");
