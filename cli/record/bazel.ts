@@ -5,7 +5,9 @@ import { isAbsolute, join, resolve } from "node:path";
 import { readCommandLine } from "../../contract/bazel/command-line.ts";
 import { sectionsOf } from "../../contract/bazel/disk-cache.ts";
 import { doubtOf } from "../../contract/bazel/processes.ts";
+import { messageOf } from "../../contract/errors.ts";
 import type { Tally } from "../../contract/invocation.ts";
+import { printable } from "../../contract/text.ts";
 import { eventsDirectory, eventsFile, eventsOption } from "../../shim/recording.ts";
 import { rcLines, usualRcFiles } from "../bazelrc.ts";
 import { readBuildEvents } from "./build-events.ts";
@@ -20,6 +22,8 @@ interface Place {
   /** The workspace's root: where its rc file lies. */
   readonly root: string;
   readonly home: string;
+  /** Where the events go when no directory for such things takes them. */
+  readonly runtime: string;
 }
 
 /**
@@ -29,8 +33,9 @@ interface Place {
 export function bazelRecorder(args: readonly string[], place: Place, id: string): Recorder | undefined {
   const line = readCommandLine(args);
   if (line.kind !== "heavy") return undefined;
-  const events = eventsOf(line.command, args, place);
-  const directory = events.state === "ours" ? makeDirectory(id) : undefined;
+  const asked = eventsOf(line.command, args, place);
+  const events = asked.state === "ours" ? makeDirectory(id, [tmpdir(), "/tmp", place.runtime]) : asked;
+  const directory = events.state === "made" ? events.directory : undefined;
   const file = events.state === "theirs" ? events.file : directory && join(directory, eventsFile);
   const before = { file: stateOf(file ?? ""), at: Date.now() };
   return {
@@ -48,10 +53,21 @@ export function bazelRecorder(args: readonly string[], place: Place, id: string)
   };
 }
 
-function makeDirectory(id: string): string {
-  const directory = join(tmpdir(), eventsDirectory(id));
-  mkdirSync(directory, { mode: 0o700 });
-  return directory;
+type Made = { readonly state: "made"; readonly directory: string } | { readonly state: "unreadable"; readonly why: string };
+
+/** In the first place that has room for it: TMPDIR is often gone behind `nix develop`, and a record is no reason not to build. */
+function makeDirectory(id: string, places: readonly string[]): Made {
+  let why = "";
+  for (const place of places) {
+    const directory = resolve(place, eventsDirectory(id));
+    try {
+      mkdirSync(directory, { mode: 0o700 });
+      return { state: "made", directory };
+    } catch (error) {
+      why ||= messageOf(error);
+    }
+  }
+  return { state: "unreadable", why: `no place for Bazel's build events: ${printable(why)}` };
 }
 
 type Events =
@@ -86,10 +102,14 @@ function eventsOf(command: string, args: readonly string[], { cwd, root, home }:
   return { state: "unreadable", why: `${named.file}:${named.line} may ask for build events in a file of its own, which is left alone` };
 }
 
-/** What changes with each writing of a file; undefined where there is none. */
+/** What changes with each writing of a file; undefined where there is none, or none that may be looked at. */
 function stateOf(file: string): string | undefined {
-  const stats = statSync(file, { bigint: true, throwIfNoEntry: false });
-  return stats?.isFile() === true ? `${stats.ino} ${stats.size} ${stats.mtimeNs}` : undefined;
+  try {
+    const stats = statSync(file, { bigint: true });
+    return stats.isFile() ? `${stats.ino} ${stats.size} ${stats.mtimeNs}` : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 interface Before {

@@ -40,7 +40,7 @@ export async function record(tool: string, args: readonly string[], context: Con
   };
   const recorder: Recorder | undefined = isNixName(tool)
     ? nixRecorder(tool, args, { show, endpoint })
-    : bazelRecorder(args, { cwd, root, home: env["HOME"] || home }, id);
+    : bazelRecorder(args, { cwd, root, home: env["HOME"] || home, runtime: paths.runtime }, id);
   // What builds nothing has nothing to record.
   if (recorder === undefined) return replaceProcess(shim, args, toolEnv);
   let ending: Ending;

@@ -227,6 +227,15 @@ describe("a Bazel of sh", () => {
     expect(recorded()?.tally).toMatchObject(hits);
   });
 
+  test("where TMPDIR is gone, its events go elsewhere", async () => {
+    const write = `echo "$events"; printf '%s\\n' '${started(Date.now() + 60_000)}' '${stats}' >"$events"`;
+    const elsewhere = await run(write, ["build", "//:t"], { TMPDIR: join(tools, "gone") });
+    expect(elsewhere.exitCode, elsewhere.stderr).toBe(0);
+    expect(elsewhere.stdout).toMatch(/^\/tmp\/flywheel-record-/);
+    expect(existsSync(elsewhere.stdout)).toBe(false);
+    expect(recorded()?.tally).toMatchObject(hits);
+  });
+
   test("a refusal suggests the words that were typed", async () => {
     const refused = await run("", ["build", "//:t"], { GF_GUARD_BYPASS: "" });
     expect(refused.exitCode).toBe(78);
