@@ -3,6 +3,7 @@ import type { FlywheelError } from "../contract/errors.ts";
 import { typed } from "../contract/quote.ts";
 import { printable } from "../contract/text.ts";
 import type { Invocation, Refusal } from "./decide.ts";
+import { withoutRecording } from "./recording.ts";
 
 /** The error's own next step; status says only that heavy commands are refused for a file, doctor what is wrong with all of them. */
 export function nextOf(error: FlywheelError): readonly string[] {
@@ -15,7 +16,8 @@ export function refusalText(refusal: Refusal, invocation: Invocation): string {
   const first = `flywheel: refused ${subject(invocation.tool, refusal.command)}: ${refusal.reason}`;
   if (invocation.args.some((word) => word.startsWith("--tool_tag="))) return `${first}\n`;
   // Parentheses: no shell runs the words that stand for others when they are pasted.
-  const repeated = pasteable([invocation.tool, ...invocation.args]) ?? `${subject(invocation.tool, refusal.command)} (the same words)`;
+  const repeated =
+    pasteable([invocation.tool, ...withoutRecording(invocation)]) ?? `${subject(invocation.tool, refusal.command)} (the same words)`;
   const next = [...refusal.next, "flywheel status", `flywheel compat --reason "…" -- ${repeated}   (builds alone, recorded)`];
   const since = refusal.since === undefined ? [] : [`  since: ${refusal.since}`];
   const lines = [first, ...since, ...refusal.tried.slice(0, 6).map((line) => `  tried: ${line}`), ...next.map((line) => `  next: ${line}`)];

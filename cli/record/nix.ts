@@ -4,6 +4,7 @@ import type { Tally } from "../../contract/invocation.ts";
 import { NixLog } from "../../contract/nix/activities.ts";
 import { readNixCommandLine } from "../../contract/nix/command-line.ts";
 import type { NixName } from "../../contract/nix/commands.ts";
+import { nixRecordingWords } from "../../shim/recording.ts";
 import { outcomeOf, type Recorder } from "./recorder.ts";
 
 /** They take `--log-format`, and start no program of the user's. */
@@ -31,7 +32,7 @@ export function nixRecorder(tool: NixName, args: readonly string[], { show, endp
   });
   return {
     command: line.command,
-    args: reason === undefined ? ["--log-format", "internal-json", ...args] : args,
+    args: reason === undefined ? [...nixRecordingWords, ...args] : args,
     stderr: reason === undefined ? "pipe" : "inherit",
     follow: ({ stderr }) => {
       if (stderr === null) return;

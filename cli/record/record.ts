@@ -20,7 +20,7 @@ import type { Context } from "../context.ts";
 import { withChosenProfile } from "../profile.ts";
 import { environmentOf, replaceProcess, shimOf } from "../tool.ts";
 import { bazelRecorder } from "./bazel.ts";
-import { runBeside } from "./child.ts";
+import { type Ending, runBeside } from "./child.ts";
 import { nixRecorder } from "./nix.ts";
 import type { Recorder } from "./recorder.ts";
 
@@ -28,6 +28,7 @@ import type { Recorder } from "./recorder.ts";
 export async function record(tool: string, args: readonly string[], context: Context): Promise<number> {
   const { env, cwd, home, paths, profile, profileChoice, output } = context;
   const shim = shimOf(tool);
+  const id = randomUUID();
   const { root } = findWorkspace(cwd, env["PWD"]);
   const toolEnv = { ...withChosenProfile(env, profileChoice), GF_GUARD_SCOPE: "all" };
   let pid: number | undefined;
@@ -39,12 +40,12 @@ export async function record(tool: string, args: readonly string[], context: Con
   };
   const recorder: Recorder | undefined = isNixName(tool)
     ? nixRecorder(tool, args, { show, endpoint })
-    : bazelRecorder(args, { cwd, root, home: env["HOME"] || home });
+    : bazelRecorder(args, { cwd, root, home: env["HOME"] || home, runtime: paths.runtime }, id);
   // What builds nothing has nothing to record.
   if (recorder === undefined) return replaceProcess(shim, args, toolEnv);
-  const id = randomUUID();
+  let ending: Ending;
   try {
-    const ending = await runBeside({
+    ending = await runBeside({
       file: shim,
       args: recorder.args,
       env: environmentOf({ ...toolEnv, [recordVariable]: id }),
@@ -74,11 +75,12 @@ export async function record(tool: string, args: readonly string[], context: Con
       };
       output.notice(`flywheel: ${keep(invocation, context)} ${sentence(invocation)}`);
     }
-    if (ending.signal !== undefined) process.kill(process.pid, ending.signal);
-    return ending.code;
   } finally {
     recorder.close();
   }
+  // Only now: nothing behind it runs.
+  if (ending.signal !== undefined) process.kill(process.pid, ending.signal);
+  return ending.code;
 }
 
 /** Past Node's stream, which would leave a pipe that the tool writes to as well non-blocking. */

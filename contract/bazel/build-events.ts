@@ -3,6 +3,8 @@ import type { Counts } from "../invocation.ts";
 import { type Processes, parseProcesses } from "./processes.ts";
 
 export interface BuildEvents {
+  /** When Bazel began, in milliseconds since 1970; undefined where the event is missing. */
+  readonly startedAt: number | undefined;
   /** `2.1.0`; undefined where Bazel has none, as Debian's. */
   readonly version: string | undefined;
   /** The effective values at the end of all rc files and flags; undefined where the event is missing. */
@@ -21,6 +23,7 @@ const telling = /^\{"id":\{"(?:started|buildFinished|buildToolLogs|structuredCom
 
 /** Takes the lines as they stand in the file. Never throws: a line that is cut off or no JSON tells nothing. */
 export class BuildEventReader {
+  #startedAt: number | undefined;
   #version: string | undefined;
   #options: ReadonlyMap<string, string> | undefined;
   #processes: Processes | undefined;
@@ -31,6 +34,8 @@ export class BuildEventReader {
     const event = fields(parsed(line));
     const started = fields(event["started"]);
     if (typeof started["buildToolVersion"] === "string") this.#version = started["buildToolVersion"];
+    // proto3's JSON writes an int64 as a string.
+    if (/^\d{1,15}$/.test(String(started["startTimeMillis"]))) this.#startedAt = Number(started["startTimeMillis"]);
     const commandLine = fields(event["structuredCommandLine"]);
     if (commandLine["commandLineLabel"] === "canonical") this.#options = optionsOf(commandLine);
     const finished = fields(event["finished"]);
@@ -48,6 +53,7 @@ export class BuildEventReader {
   get result(): BuildEvents {
     const [version] = /^\d+\.\d+\.\d+\S{0,20}/.exec(this.#version ?? "") ?? [];
     return {
+      startedAt: this.#startedAt,
       version,
       options: this.#options,
       counts: this.#processes?.counts,

@@ -11,6 +11,11 @@ const inherits: Readonly<Record<string, readonly string[]>> = {
 /** As Bazel reads a boolean option (BooleanConverter). */
 const platformSpecific = /^--enable_platform_specific_config(?:=(?:true|1|yes|t|y))?$/i;
 
+/** The sections of rc files from which a command takes its options, the weakest first. */
+export function sectionsOf(command: string): readonly string[] {
+  return ["always", "common", ...(inherits[command] ?? ["build", ...(command === "build" ? [] : [command])])];
+}
+
 /** Configurations within configurations: Bazel refuses a loop by itself. */
 const deepest = 16;
 
@@ -19,7 +24,7 @@ const deepest = 16;
  * @param platform the word that `--enable_platform_specific_config` stands for here: `linux`, `macos`
  */
 export function optionsOf({ command, overrides, called }: Execution, platform: string): readonly string[] {
-  const sections = ["always", "common", ...(inherits[command] ?? ["build", ...(command === "build" ? [] : [command])])];
+  const sections = sectionsOf(command);
   const entries = overrides.map((text) => {
     const [, section = "", option = ""] = /^\d+:([^=]*)=([\s\S]*)$/.exec(text) ?? [];
     return { section, option };

@@ -182,6 +182,93 @@ describe.for(realBazels())("Bazel $version", (bazel) => {
   });
 });
 
+describe("a Bazel of sh", () => {
+  let stage: Stage;
+  let tools: string;
+  const recorded = recorderOf(() => stage);
+
+  beforeAll(async () => {
+    tools = mkdtempSync(join(tmpdir(), "gf-rec-"));
+    stage = await makeStage([tools], { grpcPorts: [], httpPorts: [], tailnet: { nodes: [] } });
+  });
+  afterAll(async () => {
+    await stage.dispose();
+    rmSync(tools, { recursive: true, force: true });
+  });
+
+  /** @param script has the file of build events that it was asked for as `$events` */
+  const run = (script: string, args: readonly string[] = ["build", "//:t"], env: Readonly<Record<string, string>> = {}) => {
+    const find = "for word; do case $word in --build_event_json_file=*) events=${word#*=} ;; esac; done";
+    writeFileSync(join(tools, "bazel"), `#!/bin/sh\n${find}\n${script}\n`, { mode: 0o755 });
+    return execa(built.flywheel, ["exec", "--record", "--", "bazel", ...args], {
+      ...{ cwd: tools, extendEnv: false, stdin: "ignore", reject: false },
+      env: { ...stage.env, TMPDIR: tools, GF_GUARD_BYPASS: "a test", ...env },
+    });
+  };
+  const laidAside = (): readonly string[] => readdirSync(tools).filter((name) => name.startsWith("flywheel-record-"));
+
+  const started = (at: number): string => `{"id":{"started":{}},"started":{"startTimeMillis":"${at}","buildToolVersion":"2.1.0"}}`;
+  const stats = `{"id":{"buildToolLogs":{}},"buildToolLogs":{"log":[{"name":"process stats","contents":"${btoa("2 processes: 2 remote cache hit.")}"}]}}`;
+  const hits = { state: "counted", counts: { hits: 2 } };
+
+  test("events of another build are not this one's", async () => {
+    const file = join(tools, "mine.json");
+    const args = ["build", "//:t", `--build_event_json_file=${file}`];
+    // Written this moment, by a build that ended before this one.
+    writeFileSync(file, `${started(Date.now())}\n${stats}\n`);
+    await run("exit 78", args);
+    expect(recorded()).toBeUndefined();
+    await run("exit 0", args);
+    expect(recorded()?.tally).toEqual({ state: "unknown", why: "Bazel wrote no build events" });
+    // A build that began before, and comes to its end meanwhile.
+    await run(`printf '%s\\n' '${started(Date.now() - 5000)}' '${stats}' >"$events"`, args);
+    expect(recorded()?.tally.state).toBe("unknown");
+    await run(`printf '%s\\n' '${started(Date.now() + 60_000)}' '${stats}' >"$events"`, args);
+    expect(recorded()?.tally).toMatchObject(hits);
+  });
+
+  test("where TMPDIR is gone, its events go elsewhere", async () => {
+    const write = `echo "$events"; printf '%s\\n' '${started(Date.now() + 60_000)}' '${stats}' >"$events"`;
+    const elsewhere = await run(write, ["build", "//:t"], { TMPDIR: join(tools, "gone") });
+    expect(elsewhere.exitCode, elsewhere.stderr).toBe(0);
+    expect(elsewhere.stdout).toMatch(/^\/tmp\/flywheel-record-/);
+    expect(existsSync(elsewhere.stdout)).toBe(false);
+    expect(recorded()?.tally).toMatchObject(hits);
+  });
+
+  test("a refusal suggests the words that were typed", async () => {
+    const refused = await run("", ["build", "//:t"], { GF_GUARD_BYPASS: "" });
+    expect(refused.exitCode).toBe(78);
+    expect(refused.stderr).toContain("-- bazel build //:t   (builds alone");
+    expect(recorded()).toBeUndefined();
+  });
+
+  test("a line of an rc file for a command that does not inherit from it is none of its business", async () => {
+    const rc = join(tools, ".bazelrc");
+    writeFileSync(join(tools, "WORKSPACE"), "");
+    const write = `printf '%s\\n' '${started(Date.now() + 60_000)}' '${stats}' >"$events"`;
+    writeFileSync(rc, `test --build_event_json_file=${join(tools, "tests.json")}\n`);
+    await run(write);
+    expect(recorded()?.tally).toMatchObject(hits);
+    writeFileSync(
+      rc,
+      `test --build_event_json_file=${join(tools, "tests.json")}\nbuild --build_event_json_file=${join(tools, "all.json")}\n`,
+    );
+    await run(write.replace('"$events"', join(tools, "tests.json")), ["test", "//:t"]);
+    expect(recorded()?.tally).toMatchObject(hits);
+    rmSync(rc);
+  });
+
+  test("its events, which hold what it was told, are gone when a signal ends it", async () => {
+    for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+      const ended = await run(`echo --client_env=SECRET=x >"$events"; kill -s ${signal.slice(3)} $$`);
+      expect(ended.signal, ended.stderr).toBe(signal);
+      expect(recorded()).toMatchObject({ outcome: "interrupted", tally: { state: "unknown" } });
+      expect(laidAside()).toEqual([]);
+    }
+  });
+});
+
 const [nix, nginxPeer] = [programOnPath("nix"), nginx()];
 const missing = [nix, nginxPeer].flatMap((peer) => (peer.available ? [] : [peer.reason]));
 if (missing.length > 0 && peersRequired()) throw new Error(missing.join("; "));

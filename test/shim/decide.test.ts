@@ -249,6 +249,22 @@ describe("what is attached", () => {
     }
   });
 
+  it("suggests the user's own words, without those of the recorder above it", async () => {
+    const { decision } = await decided({ standing: unattached });
+    if (decision.kind !== "refuse") throw new Error("not refused");
+    const id = "0f8fad5b-d9cb-469f-a165-70867728950e";
+    const shown = (tool: string, args: readonly string[], env: Readonly<Record<string, string>>): string | undefined =>
+      / -- (.*?) {3}/.exec(refusalText(decision, { tool, args, env, cwd: work }))?.[1];
+    const ours = `--build_event_json_file=/tmp/flywheel-record-${id}/events.json`;
+    expect(shown("bazel", ["build", ours, "//:t"], { GF_RECORD: id })).toBe("bazel build //:t");
+    // Words that nobody added are the user's.
+    expect(shown("bazel", ["build", ours, "//:t"], {})).toBe(`bazel build ${ours} //:t`);
+    const mine = "--build_event_json_file=/tmp/mine.json";
+    expect(shown("bazel", ["build", mine, "//:t"], { GF_RECORD: id })).toBe(`bazel build ${mine} //:t`);
+    expect(shown("nix-build", ["--log-format", "internal-json", "-A", "x"], { GF_RECORD: id })).toBe("nix-build -A x");
+    expect(shown("nix-build", ["-A", "x", "--log-format", "raw"], { GF_RECORD: id })).toBe("nix-build -A x --log-format raw");
+  });
+
   it("passes what executes nothing, attached or not", async () => {
     for (const args of [["query", "//..."], ["build", "--nobuild", "//..."], ["info"], []]) {
       expect((await decided({ args, standing: unattached })).decision.kind).toBe("run");

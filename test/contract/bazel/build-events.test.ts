@@ -27,6 +27,7 @@ test("version, effective options, counts and exit code", () => {
     stats("20 processes: 19 remote cache hit, 1 linux-sandbox."),
   );
   expect(events).toMatchObject({
+    startedAt: 1_795_267_673_442,
     version: "2.1.0",
     exitCode: 0,
     exitName: "SUCCESS",
@@ -39,7 +40,15 @@ test("version, effective options, counts and exit code", () => {
 
 test("a Bazel without a version has none, and a failure has its code", () => {
   expect(read(started(""), finished('{"name":"INTERRUPTED","code":8}'))).toEqual({
-    ...{ version: undefined, options: undefined, counts: undefined, namesDiskCache: false, exitCode: 8, exitName: "INTERRUPTED" },
+    ...{
+      startedAt: 1_795_267_673_442,
+      version: undefined,
+      options: undefined,
+      counts: undefined,
+      namesDiskCache: false,
+      exitCode: 8,
+      exitName: "INTERRUPTED",
+    },
   });
   expect(read(started("4.2.3- (@non-git)")).version).toMatch(/^4\.2\.3/);
 });
@@ -55,6 +64,7 @@ test("what is cut off, or none of Bazel's, tells nothing and never throws", () =
     "null",
     '{"id":{"started":{}},"started":null}',
     '{"id":{"started":{}},"started":[1]}',
+    '{"id":{"started":{}},"started":{"startTimeMillis":"soon"}}',
     '{"id":{"buildToolLogs":{}},"buildToolLogs":{"log":{"name":1}}}',
     '{"id":{"buildToolLogs":{}},"buildToolLogs":{"log":[{"name":"process stats","contents":"%%%"}]}}',
   ])

@@ -24,7 +24,16 @@ function options(more: Readonly<Record<string, string>> = {}): ReadonlyMap<strin
 }
 
 function build(more: Partial<BuildEvents> = {}, ending: Partial<Omit<BuildSeen, "events">> = {}): BuildSeen {
-  const events = { version: "4.2.3", options: options(), counts, namesDiskCache: false, exitCode: 0, exitName: "SUCCESS", ...more };
+  const events = {
+    startedAt: undefined,
+    version: "4.2.3",
+    options: options(),
+    counts,
+    namesDiskCache: false,
+    exitCode: 0,
+    exitName: "SUCCESS",
+    ...more,
+  };
   return { exitCode: 0, interrupted: false, wallMs: 10, ...ending, events };
 }
 

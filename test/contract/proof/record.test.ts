@@ -24,7 +24,7 @@ const build = {
   exitCode: 0,
   interrupted: false,
   wallMs: 900,
-  events: { version: "7.4.1", options, counts, exitCode: 0, namesDiskCache: false, exitName: "SUCCESS" },
+  events: { startedAt: undefined, version: "7.4.1", options, counts, exitCode: 0, namesDiskCache: false, exitName: "SUCCESS" },
 };
 const seen = { state: "attached", endpoint: endpointAt(url), upload: false, instanceName: undefined } as const;
 const nixSeen = { state: "attached", endpoint: endpointAt("https://nix.tail1234.ts.net/main", "nix"), publicKey } as const;
