@@ -62,8 +62,9 @@ function isClosing(lines: readonly string[]): boolean {
   return lines.every((line, index) => {
     if (line.trim() === "" || results.test(line)) return true;
     if (own.test(line)) return !line.startsWith("INFO: From ");
-    // 2.1 gives the reason of a warning in the next line.
-    return /^(?:WARNING|ERROR): .*:\s*$/.test(lines[index - 1] ?? "");
+    const before = lines[index - 1] ?? "";
+    // 2.1 gives the reason of a warning in the next line; and the last line of progress, `INFO: Build completed`, is wrapped.
+    return /^(?:WARNING|ERROR): .*:\s*$/.test(before) || (own.test(before) && before.endsWith("\\"));
   });
 }
 

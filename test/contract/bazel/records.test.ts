@@ -62,6 +62,8 @@ describe("a command.log", () => {
     const over = "\r\u001b[1A\u001b[K\u001b[1A\u001b[K";
     const text = `${elapsed}\n${bar}${over}INFO: 1 process: 1 worker.\n${bar}${over}${done}\n`;
     expect(readCommandLog(text)).toMatchObject({ processes: { counts: { ...none, misses: 1, local: 1 } }, ending: "succeeded" });
+    const narrow = text.replace("3 total", "3 \\\ntotal");
+    expect(readCommandLog(narrow)).toMatchObject({ processes: { counts: { ...none, misses: 1, local: 1 } }, ending: "succeeded" });
     expect(readCommandLog(`${text}${bar}`)).toMatchObject({ processes: undefined, ending: undefined });
   });
 
