@@ -44,7 +44,7 @@ export function nixRecorder(tool: NixName, args: readonly string[], { show, endp
     read: async (ending) => {
       const tally: Tally =
         reason === undefined
-          ? { state: "counted", counts: log.counts, source: "internal-json", doubt: null }
+          ? { state: "counted", counts: log.counts, source: "internal-json", doubt: log.doubt }
           : { state: "unknown", why: reason };
       return { ran: ending.code !== 78, endpoint: endpoint() ?? null, outcome: outcomeOf(ending, undefined), tally };
     },

@@ -5,8 +5,8 @@
 import type { Counts } from "../invocation.ts";
 
 /** ActivityType and ResultType of logging.hh. */
-const activity = { build: 105, substitute: 108 } as const;
-const result = { buildLogLine: 101, postBuildLogLine: 107 } as const;
+const activity = { copyPaths: 103, build: 105, substitute: 108 } as const;
+const result = { buildLogLine: 101, progress: 105, postBuildLogLine: 107 } as const;
 /** Nix's own setting log-lines. */
 const tailLines = 10;
 /** Of so many builders at once the last lines are kept. */
@@ -26,7 +26,13 @@ export interface NixLogOptions {
 /** Takes the lines of a log. Never throws. */
 export class NixLog {
   readonly #options: NixLogOptions;
-  readonly #substituted = new Map<string, string>();
+  /** Each path by the cache that it was tried from last: a second one that has it is asked where the first failed. */
+  readonly #tried = new Map<string, string>();
+  /**
+   * How many paths came, by the activity that all of one worker belong to: the activity of a path ends alike whether
+   * it came or not, and an error may name neither it nor the cache.
+   */
+  readonly #came = new Map<unknown, number>();
   readonly #built = new Map<string, string>();
   readonly #building = new Map<number, string>();
   /** What each builder said last, by derivation: Nix, while it logs as JSON, leaves that out of its error. */
@@ -46,7 +52,8 @@ export class NixLog {
       case "msg":
         return typeof level === "number" && level > verbosity ? undefined : this.#message(textOf(msg));
       case "start":
-        if (type === activity.substitute) this.#substituted.set(first, second);
+        if (type === activity.substitute) this.#tried.set(first, second);
+        if (type === activity.copyPaths) this.#came.set(id, 0);
         if (type === activity.build) {
           this.#built.set(first, second);
           if (typeof id === "number") this.#building.set(id, first);
@@ -56,6 +63,7 @@ export class NixLog {
         if (typeof id === "number") this.#building.delete(id);
         return undefined;
       case "result": {
+        if (type === result.progress && this.#came.has(id)) this.#came.set(id, Number(first) || 0);
         if (type !== result.buildLogLine && type !== result.postBuildLogLine) return undefined;
         const derivation = typeof id === "number" ? this.#building.get(id) : undefined;
         if (this.#options.buildLogs === "hidden") {
@@ -86,10 +94,27 @@ export class NixLog {
 
   /** Store paths by the cache that gave them, and derivations that were built; `local` of them on this machine. */
   get counts(): Counts {
-    const endpoint = withoutEnd(this.#options.endpoint());
-    const hits = [...this.#substituted.values()].filter((from) => endpoint !== undefined && withoutEnd(from) === endpoint).length;
+    const { hits, other, failed } = this.#substitutions();
     const local = [...this.#built.values()].filter((machine) => machine === "").length;
-    return { hits, other: this.#substituted.size - hits, misses: this.#built.size, local, internal: 0 };
+    // Of those that failed, rather ours: a hit too few is better than one too many.
+    const lost = Math.min(hits, failed);
+    return { hits: hits - lost, other: other - (failed - lost), misses: this.#built.size, local, internal: 0 };
+  }
+
+  /** Why the counts may not be right; null: they are. */
+  get doubt(): string | null {
+    const { hits, other, failed } = this.#substitutions();
+    if (failed === 0 || hits === 0 || other === 0) return null;
+    return `${failed === 1 ? "1 path" : `${failed} paths`} could not be fetched, and Nix does not say from which cache`;
+  }
+
+  /** What was tried, and how much of it never came. */
+  #substitutions(): { readonly hits: number; readonly other: number; readonly failed: number } {
+    const endpoint = withoutEnd(this.#options.endpoint());
+    const tried = this.#tried.size;
+    const hits = [...this.#tried.values()].filter((from) => endpoint !== undefined && withoutEnd(from) === endpoint).length;
+    const came = [...this.#came.values()].reduce((sum, count) => sum + count, 0);
+    return { hits, other: tried - hits, failed: Math.max(0, tried - came) };
   }
 }
 

@@ -314,6 +314,20 @@ describe.skipIf(missing.length > 0)("Nix", slowly, () => {
     });
   });
 
+  test("what the cache promised and could not give is no hit", async () => {
+    const four = machine.derivation("four");
+    await machine.publish(four, cache);
+    const info = readdirSync(cache.files).map((name) => join(cache.files, name));
+    const narinfo = info.find((file) => file.endsWith(".narinfo") && /^StorePath: .*-four$/m.test(readFileSync(file, "utf8"))) ?? "";
+    rmSync(join(cache.files, /^URL: (.*)$/m.exec(readFileSync(narinfo, "utf8"))?.[1] ?? ""));
+    machine.allowBuilding();
+    const made = await run("nix-build", "--fallback", "--no-out-link", "-E", four);
+    machine.forbidBuilding();
+    expect(made.exitCode, made.stderr).toBe(0);
+    expect(made.stderr).toContain("does not exist in binary cache");
+    expect(recorded()?.tally).toMatchObject({ state: "counted", counts: { hits: 0, other: 0, misses: 1 }, doubt: null });
+  });
+
   test("nix build hides what builders print until it fails, and says what failed", async () => {
     const bad = with_("bad", machine.derivation("three"), "echo why it failed; exit 4");
     machine.allowBuilding();
