@@ -66,11 +66,12 @@ export class NixLog {
         if (type === result.progress && this.#came.has(id)) this.#came.set(id, Number(first) || 0);
         if (type !== result.buildLogLine && type !== result.postBuildLogLine) return undefined;
         const derivation = typeof id === "number" ? this.#building.get(id) : undefined;
+        const said = coloured(first);
         if (this.#options.buildLogs === "hidden") {
-          if (derivation !== undefined) this.#remember(derivation, first);
+          if (derivation !== undefined) this.#remember(derivation, said);
           return undefined;
         }
-        return derivation === undefined || this.#options.buildLogs === "plain" ? first : `${nameOf(derivation)}> ${first}`;
+        return derivation === undefined || this.#options.buildLogs === "plain" ? said : `${nameOf(derivation)}> ${said}`;
       }
       default:
         return undefined;
@@ -82,7 +83,8 @@ export class NixLog {
     if (this.#tails.size < mostTails || this.#tails.has(derivation)) this.#tails.set(derivation, tail);
   }
 
-  #message(text: string | undefined): string | undefined {
+  #message(raw: string | undefined): string | undefined {
+    const text = raw?.split("\n").map(coloured).join("\n");
     // biome-ignore lint/suspicious/noControlCharactersInRegex: Nix colours its errors
     const [, failed = ""] = /builder for '([^']+)' failed/.exec(text?.replaceAll(/\u001b\[[0-9;]*m/g, "") ?? "") ?? [];
     const tail = this.#tails.get(failed) ?? [];
@@ -117,6 +119,18 @@ export class NixLog {
     return { hits, other: tried - hits, failed: Math.max(0, tried - came) };
   }
 }
+
+/** A line as Nix itself would show it: a builder may colour it, but not act on the terminal. */
+function coloured(line: string): string {
+  return line.replaceAll(actsOnTerminal, (sequence) => (isColour.test(sequence) ? sequence : ""));
+}
+
+/** Sequences with all that belongs to them (CSI; OSC, DCS and their like to their end; the short ones), then single controls but tab. */
+const actsOnTerminal =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this finds
+  /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]?|(?:\u001b[\]PX^_]|[\u009d\u0090\u0098\u009e\u009f])[^\u0007\u001b\u009c]*(?:\u0007|\u001b\\|\u009c)?|\u001b[ -/]*[0-~]?|[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: an escape begins each colour
+const isColour = /^\u001b\[[0-9;:]*m$/;
 
 function parsed(json: string): Readonly<Record<string, unknown>> {
   try {

@@ -81,6 +81,24 @@ test("shows what raw logs show: messages and activities of its verbosity, builde
   expect(each.add("error: builder failed")).toBe("error: builder failed");
 });
 
+test("of what builders print, colours reach the terminal, and nothing else that it would act on", () => {
+  const told =
+    "\u001b[1;31mred\u001b[0m\t\u001b]52;c;aGk=\u0007\u001b[2J\u001bc\u001b]0;title\u001b\\\u009b2J\u001bPq\u001b\\\u001b(Bplain\r\u0008\u001b[?1049h";
+  const kept = "\u001b[1;31mred\u001b[0m\tplain";
+  const line = nix({ action: "result", fields: [told], id: 2, type: 101 });
+  expect(log("plain").add(line)).toBe(kept);
+  const named = log("named");
+  named.add(build());
+  expect(named.add(line)).toBe(`two> ${kept}`);
+  const hidden = log();
+  for (const each of [build(), line]) hidden.add(each);
+  const failed = hidden.add(nix({ action: "msg", level: 0, msg: `error: builder for '${derivation}' failed\n  \u001b[2Jhere` }));
+  expect(failed?.split("\n")).toEqual([
+    ...[`error: builder for '${derivation}' failed`, "  here;"],
+    ...["       last 1 log lines:", `       > ${kept}`],
+  ]);
+});
+
 test("an error tells what the builder said last, which nobody has seen yet", () => {
   const each = log();
   each.add(build());
