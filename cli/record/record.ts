@@ -125,7 +125,7 @@ function sentence({ tool, command, tally, wallMs, exitCode }: Invocation): strin
     const { hits, misses, other } = tally.counts;
     const share = hitShare(tally.counts);
     facts.push(
-      share === undefined ? "nothing to do" : `${hits} ${hits === 1 ? "hit" : "hits"} of ${hits + misses + other} (${percent(share)})`,
+      share === undefined ? "no actions ran" : `${hits} ${hits === 1 ? "hit" : "hits"} of ${hits + misses + other} (${percent(share)})`,
     );
     if (misses > 0) facts.push(misses === 1 ? "1 miss" : `${misses} misses`);
     if (other > 0) facts.push(`${other} from another cache`);

@@ -236,6 +236,13 @@ describe("a Bazel of sh", () => {
     expect(recorded()?.tally).toMatchObject(hits);
   });
 
+  test("a command that failed before any action is not said to have had nothing to do", async () => {
+    const none = stats.replace(/"contents":"[^"]*"/, `"contents":"${btoa("0 processes.")}"`);
+    const failed = await run(`printf '%s\\n' '${started(Date.now() + 60_000)}' '${none}' >"$events"; exit 1`);
+    expect(failed.stderr).toMatch(/^flywheel: recorded bazel build: no actions ran, \d+\.\d\d s, exit 1$/m);
+    expect(recorded()?.outcome).toBe("failed");
+  });
+
   test("a refusal suggests the words that were typed", async () => {
     const refused = await run("", ["build", "//:t"], { GF_GUARD_BYPASS: "" });
     expect(refused.exitCode).toBe(78);
