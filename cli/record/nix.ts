@@ -17,10 +17,12 @@ export interface NixSurroundings {
   readonly show: (line: string) => void;
   /** What the running command's mark says that it was given. */
   readonly endpoint: () => string | undefined;
+  /** Whether the command left its mark. */
+  readonly marked: () => boolean;
 }
 
 /** @returns undefined for what builds and fetches nothing */
-export function nixRecorder(tool: NixName, args: readonly string[], { show, endpoint }: NixSurroundings): Recorder | undefined {
+export function nixRecorder(tool: NixName, args: readonly string[], { show, endpoint, marked }: NixSurroundings): Recorder | undefined {
   const line = readNixCommandLine(tool, args);
   if (line.kind === "pass") return undefined;
   const own = args.slice(0, args.indexOf("--") === -1 ? args.length : args.indexOf("--"));
@@ -44,9 +46,10 @@ export function nixRecorder(tool: NixName, args: readonly string[], { show, endp
     read: async (ending) => {
       const tally: Tally =
         reason === undefined
-          ? { state: "counted", counts: log.counts, source: "internal-json", doubt: null }
+          ? { state: "counted", counts: log.counts, source: "internal-json", doubt: log.doubt }
           : { state: "unknown", why: reason };
-      return { ran: ending.code !== 78, endpoint: endpoint() ?? null, outcome: outcomeOf(ending, undefined), tally };
+      // A program that it starts may end with the guard's code as well; but only what ran has a mark.
+      return { ran: ending.code !== 78 || marked(), endpoint: endpoint() ?? null, outcome: outcomeOf(ending, undefined), tally };
     },
     close: () => {},
   };

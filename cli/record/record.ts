@@ -1,6 +1,6 @@
 /** `flywheel exec --record`: stays beside a guarded tool, and writes down how it went. */
 import { randomUUID } from "node:crypto";
-import { writeSync } from "node:fs";
+import { type FSWatcher, watch, writeSync } from "node:fs";
 import { join } from "node:path";
 import { isatty } from "node:tty";
 import { stripVTControlCharacters } from "node:util";
@@ -8,7 +8,7 @@ import { FlywheelError } from "../../contract/errors.ts";
 import { hitShare } from "../../contract/hit-share.ts";
 import type { Invocation } from "../../contract/invocation.ts";
 import { isNixName } from "../../contract/nix/commands.ts";
-import { largestMark, parseMark, runningDirectory } from "../../contract/running.ts";
+import { largestMark, parseMark, type RunningMark, runningDirectory } from "../../contract/running.ts";
 import { printable } from "../../contract/text.ts";
 import { duration, percent } from "../../contract/words.ts";
 import { readBounded } from "../../daemon/api/client/bounded.ts";
@@ -32,18 +32,20 @@ export async function record(tool: string, args: readonly string[], context: Con
   const { root } = findWorkspace(cwd, env["PWD"]);
   const toolEnv = { ...withChosenProfile(env, profileChoice), GF_GUARD_SCOPE: "all" };
   let pid: number | undefined;
-  let marked: string | undefined;
-  // It lies there from before the tool begins to after it ended.
-  const endpoint = (): string | undefined => {
-    if (pid !== undefined) marked ??= endpointOf(join(paths.runtime, runningDirectory), pid);
-    return marked;
+  let mark: RunningMark | undefined;
+  // Looked for when it is written, and where that was not heard of, at the end.
+  const look = (): RunningMark | undefined => {
+    if (pid !== undefined) mark ??= markOf(join(paths.runtime, runningDirectory), pid, id);
+    return mark;
   };
+  const endpoint = (): string | undefined => look()?.endpoint;
   const recorder: Recorder | undefined = isNixName(tool)
-    ? nixRecorder(tool, args, { show, endpoint })
+    ? nixRecorder(tool, args, { show, endpoint, marked: () => look() !== undefined })
     : bazelRecorder(args, { cwd, root, home: env["HOME"] || home, runtime: paths.runtime }, id);
   // What builds nothing has nothing to record.
   if (recorder === undefined) return replaceProcess(shim, args, toolEnv);
   let ending: Ending;
+  let watcher: FSWatcher | undefined;
   try {
     ending = await runBeside({
       file: shim,
@@ -52,6 +54,7 @@ export async function record(tool: string, args: readonly string[], context: Con
       stderr: recorder.stderr,
       onStarted: (child) => {
         pid = child.pid;
+        watcher = watched(join(paths.runtime, runningDirectory), look);
         recorder.follow(child);
       },
     });
@@ -76,6 +79,7 @@ export async function record(tool: string, args: readonly string[], context: Con
       output.notice(`flywheel: ${keep(invocation, context)} ${sentence(invocation)}`);
     }
   } finally {
+    watcher?.close();
     recorder.close();
   }
   // Only now: nothing behind it runs.
@@ -109,9 +113,21 @@ function keep(invocation: Invocation, { paths, output }: Context): "recorded" | 
   }
 }
 
-function endpointOf(directory: string, pid: number): string | undefined {
+/** The daemon may have taken the mark away by the time that the tool's end is heard of here. */
+function watched(directory: string, look: () => void): FSWatcher | undefined {
   try {
-    return parseMark(String(pid), readBounded(join(directory, String(pid)), largestMark).toString("utf8"))?.endpoint;
+    return watch(directory, { persistent: false }, look).on("error", () => {});
+  } catch {
+    // Where there is none, no daemon takes anything away.
+    return undefined;
+  }
+}
+
+/** Another command may have had the number: only a mark that names this record is this one's. */
+function markOf(directory: string, pid: number, record: string): RunningMark | undefined {
+  try {
+    const mark = parseMark(String(pid), readBounded(join(directory, String(pid)), largestMark).toString("utf8"));
+    return mark?.record === record ? mark : undefined;
   } catch {
     return undefined;
   }
@@ -125,7 +141,7 @@ function sentence({ tool, command, tally, wallMs, exitCode }: Invocation): strin
     const { hits, misses, other } = tally.counts;
     const share = hitShare(tally.counts);
     facts.push(
-      share === undefined ? "nothing to do" : `${hits} ${hits === 1 ? "hit" : "hits"} of ${hits + misses + other} (${percent(share)})`,
+      share === undefined ? "no actions ran" : `${hits} ${hits === 1 ? "hit" : "hits"} of ${hits + misses + other} (${percent(share)})`,
     );
     if (misses > 0) facts.push(misses === 1 ? "1 miss" : `${misses} misses`);
     if (other > 0) facts.push(`${other} from another cache`);

@@ -127,7 +127,7 @@ function viewTally(tally: Tally): string {
     case "counted": {
       const { hits, other, misses } = tally.counts;
       const share = hitShare(tally.counts);
-      if (share === undefined) return "nothing to build";
+      if (share === undefined) return "no actions ran";
       const doubt = tally.doubt === null ? "" : ` (doubtful: ${clean(tally.doubt)})`;
       return `${hits} of ${hits + other + misses} hits (${percent(share)})${doubt}`;
     }

@@ -81,7 +81,7 @@ export function outcomeMark(outcome: Outcome): { readonly mark: string; readonly
 function hitWords({ tally }: Invocation): string {
   if (tally.state === "unknown") return "hits unknown";
   const share = hitShare(tally.counts);
-  if (share === undefined) return "nothing to do";
+  if (share === undefined) return "no actions ran";
   return `${shareBar(share, 10)} ${percent(share)}${tally.doubt === null ? "" : "?"}`;
 }
 

@@ -5,8 +5,8 @@
 import type { Counts } from "../invocation.ts";
 
 /** ActivityType and ResultType of logging.hh. */
-const activity = { build: 105, substitute: 108 } as const;
-const result = { buildLogLine: 101, postBuildLogLine: 107 } as const;
+const activity = { copyPaths: 103, build: 105, substitute: 108 } as const;
+const result = { buildLogLine: 101, progress: 105, postBuildLogLine: 107 } as const;
 /** Nix's own setting log-lines. */
 const tailLines = 10;
 /** Of so many builders at once the last lines are kept. */
@@ -26,7 +26,13 @@ export interface NixLogOptions {
 /** Takes the lines of a log. Never throws. */
 export class NixLog {
   readonly #options: NixLogOptions;
-  readonly #substituted = new Map<string, string>();
+  /** Each path by the cache that it was tried from last: a second one that has it is asked where the first failed. */
+  readonly #tried = new Map<string, string>();
+  /**
+   * How many paths came, by the activity that all of one worker belong to: the activity of a path ends alike whether
+   * it came or not, and an error may name neither it nor the cache.
+   */
+  readonly #came = new Map<unknown, number>();
   readonly #built = new Map<string, string>();
   readonly #building = new Map<number, string>();
   /** What each builder said last, by derivation: Nix, while it logs as JSON, leaves that out of its error. */
@@ -46,7 +52,8 @@ export class NixLog {
       case "msg":
         return typeof level === "number" && level > verbosity ? undefined : this.#message(textOf(msg));
       case "start":
-        if (type === activity.substitute) this.#substituted.set(first, second);
+        if (type === activity.substitute) this.#tried.set(first, second);
+        if (type === activity.copyPaths) this.#came.set(id, 0);
         if (type === activity.build) {
           this.#built.set(first, second);
           if (typeof id === "number") this.#building.set(id, first);
@@ -56,13 +63,15 @@ export class NixLog {
         if (typeof id === "number") this.#building.delete(id);
         return undefined;
       case "result": {
+        if (type === result.progress && this.#came.has(id)) this.#came.set(id, Number(first) || 0);
         if (type !== result.buildLogLine && type !== result.postBuildLogLine) return undefined;
         const derivation = typeof id === "number" ? this.#building.get(id) : undefined;
+        const said = coloured(first);
         if (this.#options.buildLogs === "hidden") {
-          if (derivation !== undefined) this.#remember(derivation, first);
+          if (derivation !== undefined) this.#remember(derivation, said);
           return undefined;
         }
-        return derivation === undefined || this.#options.buildLogs === "plain" ? first : `${nameOf(derivation)}> ${first}`;
+        return derivation === undefined || this.#options.buildLogs === "plain" ? said : `${nameOf(derivation)}> ${said}`;
       }
       default:
         return undefined;
@@ -74,7 +83,8 @@ export class NixLog {
     if (this.#tails.size < mostTails || this.#tails.has(derivation)) this.#tails.set(derivation, tail);
   }
 
-  #message(text: string | undefined): string | undefined {
+  #message(raw: string | undefined): string | undefined {
+    const text = raw?.split("\n").map(coloured).join("\n");
     // biome-ignore lint/suspicious/noControlCharactersInRegex: Nix colours its errors
     const [, failed = ""] = /builder for '([^']+)' failed/.exec(text?.replaceAll(/\u001b\[[0-9;]*m/g, "") ?? "") ?? [];
     const tail = this.#tails.get(failed) ?? [];
@@ -86,12 +96,41 @@ export class NixLog {
 
   /** Store paths by the cache that gave them, and derivations that were built; `local` of them on this machine. */
   get counts(): Counts {
-    const endpoint = withoutEnd(this.#options.endpoint());
-    const hits = [...this.#substituted.values()].filter((from) => endpoint !== undefined && withoutEnd(from) === endpoint).length;
+    const { hits, other, failed } = this.#substitutions();
     const local = [...this.#built.values()].filter((machine) => machine === "").length;
-    return { hits, other: this.#substituted.size - hits, misses: this.#built.size, local, internal: 0 };
+    // Of those that failed, rather ours: a hit too few is better than one too many.
+    const lost = Math.min(hits, failed);
+    return { hits: hits - lost, other: other - (failed - lost), misses: this.#built.size, local, internal: 0 };
+  }
+
+  /** Why the counts may not be right; null: they are. */
+  get doubt(): string | null {
+    const { hits, other, failed } = this.#substitutions();
+    if (failed === 0 || hits === 0 || other === 0) return null;
+    return `${failed === 1 ? "1 path" : `${failed} paths`} could not be fetched, and Nix does not say from which cache`;
+  }
+
+  /** What was tried, and how much of it never came. */
+  #substitutions(): { readonly hits: number; readonly other: number; readonly failed: number } {
+    const endpoint = withoutEnd(this.#options.endpoint());
+    const tried = this.#tried.size;
+    const hits = [...this.#tried.values()].filter((from) => endpoint !== undefined && withoutEnd(from) === endpoint).length;
+    const came = [...this.#came.values()].reduce((sum, count) => sum + count, 0);
+    return { hits, other: tried - hits, failed: Math.max(0, tried - came) };
   }
 }
+
+/** A line as Nix itself would show it: a builder may colour it, but not act on the terminal. */
+function coloured(line: string): string {
+  return line.replaceAll(actsOnTerminal, (sequence) => (isColour.test(sequence) ? sequence : ""));
+}
+
+/** Sequences with all that belongs to them (CSI; OSC, DCS and their like to their end; the short ones), then single controls but tab. */
+const actsOnTerminal =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this finds
+  /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]?|(?:\u001b[\]PX^_]|[\u009d\u0090\u0098\u009e\u009f])[^\u0007\u001b\u009c]*(?:\u0007|\u001b\\|\u009c)?|\u001b[ -/]*[0-~]?|[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: an escape begins each colour
+const isColour = /^\u001b\[[0-9;:]*m$/;
 
 function parsed(json: string): Readonly<Record<string, unknown>> {
   try {

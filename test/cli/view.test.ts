@@ -132,7 +132,7 @@ test("the last build says how it went, what the cache gave it, and when", () => 
   const counted = { state: "counted", counts, source: "command.log", doubt: null } as const;
   expect(line(counted)).toBe("  builds   bazel build: succeeded, 199 of 200 hits (99 %), 5 s ago");
   expect(line({ ...counted, counts: { ...counts, hits: 0, misses: 0 } })).toBe(
-    "  builds   bazel build: succeeded, nothing to build, 5 s ago",
+    "  builds   bazel build: succeeded, no actions ran, 5 s ago",
   );
   expect(line({ ...counted, doubt: "a disk cache answered too" })).toContain("(99 %) (doubtful: a disk cache answered too), ");
   expect(line({ state: "unknown", why: "no summary" }, { outcome: "unknown", endedAt: null })).toMatch(

@@ -236,6 +236,13 @@ describe("a Bazel of sh", () => {
     expect(recorded()?.tally).toMatchObject(hits);
   });
 
+  test("a command that failed before any action is not said to have had nothing to do", async () => {
+    const none = stats.replace(/"contents":"[^"]*"/, `"contents":"${btoa("0 processes.")}"`);
+    const failed = await run(`printf '%s\\n' '${started(Date.now() + 60_000)}' '${none}' >"$events"; exit 1`);
+    expect(failed.stderr).toMatch(/^flywheel: recorded bazel build: no actions ran, \d+\.\d\d s, exit 1$/m);
+    expect(recorded()?.outcome).toBe("failed");
+  });
+
   test("a refusal suggests the words that were typed", async () => {
     const refused = await run("", ["build", "//:t"], { GF_GUARD_BYPASS: "" });
     expect(refused.exitCode).toBe(78);
@@ -312,6 +319,20 @@ describe.skipIf(missing.length > 0)("Nix", slowly, () => {
       ...{ tool: "nix-build", endpoint: cache.url, exitCode: 0, outcome: "succeeded" },
       tally: { state: "counted", counts: { hits: 1, other: 0, misses: 1, local: 1 }, source: "internal-json", doubt: null },
     });
+  });
+
+  test("what the cache promised and could not give is no hit", async () => {
+    const four = machine.derivation("four");
+    await machine.publish(four, cache);
+    const info = readdirSync(cache.files).map((name) => join(cache.files, name));
+    const narinfo = info.find((file) => file.endsWith(".narinfo") && /^StorePath: .*-four$/m.test(readFileSync(file, "utf8"))) ?? "";
+    rmSync(join(cache.files, /^URL: (.*)$/m.exec(readFileSync(narinfo, "utf8"))?.[1] ?? ""));
+    machine.allowBuilding();
+    const made = await run("nix-build", "--fallback", "--no-out-link", "-E", four);
+    machine.forbidBuilding();
+    expect(made.exitCode, made.stderr).toBe(0);
+    expect(made.stderr).toContain("does not exist in binary cache");
+    expect(recorded()?.tally).toMatchObject({ state: "counted", counts: { hits: 0, other: 0, misses: 1 }, doubt: null });
   });
 
   test("nix build hides what builders print until it fails, and says what failed", async () => {
