@@ -1,5 +1,6 @@
 /** GitLab's `rules: if:` expressions, as far as a repository tells whether they hold. */
 import type { Text } from "./model.ts";
+import { tokensOf, Unreadable } from "./tokens.ts";
 
 /** A variable's value: a text, `null` where it is unset in this situation, undefined where nobody here knows. */
 export type Variable = (name: string) => Text | null | undefined;
@@ -12,30 +13,17 @@ const token =
 /** A value, or why there is none: unset, or unknown. */
 type Value = { readonly text: string } | "unset" | "unknown";
 
-class Unreadable extends Error {}
-
 /** Whether it holds; undefined where only GitLab knows, or where it cannot be read. Never throws. */
 export function conditionHolds(condition: string, variable: Variable): boolean | undefined {
   try {
     if (condition.length > longestCondition) return undefined;
-    const parser = new Parser(tokensOf(condition), variable);
+    const parser = new Parser(tokensOf(condition, token), variable);
     const result = parser.or(0);
     return parser.atEnd ? result : undefined;
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error;
     return undefined;
   }
-}
-
-function tokensOf(text: string): readonly string[] {
-  const tokens: string[] = [];
-  for (let at = 0; text.slice(at).trim() !== ""; at = token.lastIndex) {
-    token.lastIndex = at;
-    const match = token.exec(text);
-    if (match === null) throw new Unreadable();
-    tokens.push(match[0].trim());
-  }
-  return tokens;
 }
 
 class Parser {

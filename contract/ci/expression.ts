@@ -4,6 +4,7 @@
  */
 import { printable } from "../text.ts";
 import type { Text } from "./model.ts";
+import { tokensOf, Unreadable } from "./tokens.ts";
 
 type Plain = string | number | boolean | null;
 
@@ -20,13 +21,11 @@ const deepest = 40;
 
 const token = /\s*(?:('(?:[^']|'')*')|(\d+(?:\.\d+)?)|(&&|\|\||[=!<>]=|[!<>(),[\]])|([A-Za-z_][\w-]*(?:\.(?:[\w-]+|\*))*))/y;
 
-class Unreadable extends Error {}
-
 /** @param expression without its `${{ }}` @returns unknown for what cannot be read, too */
 export function evaluate(expression: string, lookup: Lookup): Result {
   try {
     if (expression.length > longestExpression) throw new Unreadable();
-    const parser = new Parser(tokensOf(expression), lookup);
+    const parser = new Parser(tokensOf(expression, token), lookup);
     const result = parser.or(0);
     if (!parser.atEnd) throw new Unreadable();
     return result;
@@ -71,18 +70,6 @@ function unknown(names: readonly string[], truth?: boolean): Result {
 
 function known(value: Plain): Result {
   return { known: true, value };
-}
-
-function tokensOf(text: string): readonly string[] {
-  const tokens: string[] = [];
-  token.lastIndex = 0;
-  for (let at = 0; text.slice(at).trim() !== ""; at = token.lastIndex) {
-    token.lastIndex = at;
-    const match = token.exec(text);
-    if (match === null) throw new Unreadable();
-    tokens.push(match[0].trim());
-  }
-  return tokens;
 }
 
 class Parser {
