@@ -103,8 +103,7 @@ export function startSession(program: Program, { terminal, mark, opening, closin
     const end = await Promise.race([pty.ended, hangUp.abandoned]);
     await read(pty.stream, () => hangUp.signal === undefined && !output.destroyed && (pty.stream.isPaused() || output.writableLength > 0));
     write(scanner.end());
-    write(modes.leftovers() + closing);
-    await Promise.race([written(output), hangUp.coming]);
+    await Promise.race([written(output, modes.leftovers() + closing), hangUp.coming]);
     release();
     giveBack();
     process.off("exit", giveBack);
@@ -221,10 +220,11 @@ function read(stream: ReadStream, stalled: () => boolean): Promise<void> {
   return promise.finally(() => clearTimeout(timer));
 }
 
-function written(output: ReadStream): Promise<void> {
-  if (output.writableLength === 0 || output.destroyed) return Promise.resolve();
+/** Resolves once that is written, and all before it: 'drain' would tell only where there was much of it. */
+function written(output: ReadStream, last: string): Promise<void> {
+  if (output.destroyed) return Promise.resolve();
   const { promise, resolve } = Promise.withResolvers<void>();
-  output.once("drain", resolve);
+  output.write(last, () => resolve());
   output.once("close", resolve);
   return promise;
 }
