@@ -18,6 +18,10 @@ function exitOf(code: ErrorCode): number {
     case "daemon-start-failed":
     case "tailnet-unreachable":
     case "env-file-invalid":
+    case "credentials-unusable":
+    case "keyring-missing":
+    case "keyring-locked":
+    case "keyring-denied":
     case "protocol":
     case "internal":
       return Exit.failed;

@@ -1,6 +1,7 @@
 /** What crosses daemon.sock, and what `flywheel status --json` prints. Stable: `schema` rises when a field changes its meaning. */
 import type { Health } from "./attachment.ts";
 import type { Rung, SourceName } from "./candidate.ts";
+import type { CredentialScheme } from "./credential.ts";
 import type { Tool } from "./endpoint.ts";
 import type { HitRate, Invocation } from "./invocation.ts";
 import type { ProfileState, SubstrateMode } from "./mode.ts";
@@ -47,6 +48,19 @@ export interface AttachmentReport {
   readonly next: string | null;
   /** A first answer is still coming. */
   readonly unsettled: boolean;
+  /** What the user logged in with, where that is so and it is attached. */
+  readonly credential?: CredentialReport;
+}
+
+/** A credential, without what is secret of it. */
+export interface CredentialReport {
+  readonly scheme: CredentialScheme;
+  /** ISO 8601: when the user logged in. */
+  readonly since: string;
+  /** ISO 8601; null where nobody knows. */
+  readonly expires: string | null;
+  /** Whether the cache asks for it: `no` means that it answers anybody, so that a wrong credential would not be noticed. */
+  readonly needed: "yes" | "no" | "unknown";
 }
 
 export interface BazelReport extends AttachmentReport {
@@ -203,6 +217,31 @@ export interface ProbeRequest {
   readonly kind: Tool;
   readonly endpoint: string;
   readonly localProof: boolean;
+}
+
+/** POST /v1/credential: what a credential helper answers for a URI, of the profile or, null, of whichever has one. */
+export interface CredentialRequest {
+  readonly profile: string | null;
+  readonly uri: string;
+}
+
+/** In the words of Bazel's credential helper protocol. */
+export interface CredentialAnswer {
+  readonly headers: Readonly<Record<string, readonly string[]>>;
+  /** ISO 8601; null where nobody knows. */
+  readonly expires: string | null;
+}
+
+/** POST /v1/generation: makes the files from which a tool takes the credential of an endpoint. */
+export interface GenerationRequest {
+  readonly profile: string;
+  readonly kind: Tool;
+  readonly endpoint: string;
+}
+
+export interface GenerationAnswer {
+  /** Of `bazelrc` (Bazel) or `netrc` (Nix). */
+  readonly directory: string;
 }
 
 export type ProbeReport =

@@ -13,6 +13,10 @@ export type ErrorCode =
   | "tailnet-unreachable"
   | "tool-not-found"
   | "env-file-invalid"
+  | "credentials-unusable"
+  | "keyring-missing"
+  | "keyring-locked"
+  | "keyring-denied"
   | "protocol"
   | "internal";
 

@@ -54,6 +54,21 @@ export function journalPath(paths: Paths): string {
   return `${paths.state}/journal/journal.db`;
 }
 
+/** Who has which credential, and nothing secret. */
+export function credentialsPath(paths: Paths): string {
+  return `${paths.state}/credentials.json`;
+}
+
+/** One secret, where the user chose files: 0600, in a directory of 0700. */
+export function secretPath(paths: Paths, generation: string): string {
+  return `${paths.state}/credentials/${generation}`;
+}
+
+/** What a tool reads from files: `bazelrc` or `netrc`, 0600, in a directory of 0700 that is never written to again. */
+export function generationPath(paths: Paths, name: string): string {
+  return `${paths.runtime}/credentials/${name}`;
+}
+
 export function logPath(paths: Paths): string {
   return `${paths.state}/daemon.log`;
 }

@@ -6,6 +6,10 @@ import {
   type AttachRequest,
   apiVersion,
   apiVersionHeader,
+  type CredentialAnswer,
+  type CredentialRequest,
+  type GenerationAnswer,
+  type GenerationRequest,
   type Hello,
   type ProbeReport,
   type ProbeRequest,
@@ -86,7 +90,17 @@ export class DaemonClient {
     return this.#ask("POST", "/v1/probe", probe, { timeoutMs: patience.probing });
   }
 
-  /** Reads config, profiles and trust again; throws `config-invalid` and keeps the old ones where they are malformed. */
+  /** What a credential helper answers for a URI; no headers where no profile owns it. */
+  credential(request: CredentialRequest): Promise<CredentialAnswer> {
+    return this.#ask("POST", "/v1/credential", request);
+  }
+
+  /** Makes the files from which a tool takes the credential of an endpoint. */
+  generation(request: GenerationRequest): Promise<GenerationAnswer> {
+    return this.#ask("POST", "/v1/generation", request, { timeoutMs: patience.probing });
+  }
+
+  /** Reads config, profiles, trust and credentials again; throws `config-invalid` and keeps the old ones where they are malformed. */
   async reload(): Promise<void> {
     await this.#ask("POST", "/v1/reload", {});
   }
@@ -238,6 +252,10 @@ const knownCodes: Record<ErrorCode, true> = {
   "tailnet-unreachable": true,
   "tool-not-found": true,
   "env-file-invalid": true,
+  "credentials-unusable": true,
+  "keyring-missing": true,
+  "keyring-locked": true,
+  "keyring-denied": true,
   protocol: true,
   internal: true,
 };
