@@ -3,9 +3,10 @@
  * takes a locked keyring for an empty one, and where there is no Secret Service it keeps secrets in the kernel's keyring,
  * until the next boot (tried on 2.1).
  */
-import { AsyncEntry } from "@napi-rs/keyring";
+import type { AsyncEntry } from "@napi-rs/keyring";
 import { FlywheelError, messageOf } from "../../../../contract/errors.ts";
 import { Secret } from "../../../../contract/secret.ts";
+import { nativeKeyring } from "./native.ts";
 import type { Vault } from "./vault.ts";
 
 const service = "gloriousflywheel";
@@ -26,6 +27,7 @@ export function keyringVault(): Vault {
 }
 
 function entryOf(generation: string): AsyncEntry {
+  const { AsyncEntry } = nativeKeyring();
   return new AsyncEntry(service, generation, { linux: { store: "secret-service" } });
 }
 
@@ -33,7 +35,7 @@ async function asked<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   try {
     return await work(AbortSignal.timeout(patience));
   } catch (error) {
-    throw faultOf(error);
+    throw error instanceof FlywheelError ? error : faultOf(error);
   }
 }
 
