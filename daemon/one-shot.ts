@@ -1,10 +1,12 @@
 /** `flywheeld probe`: judges one endpoint without a daemon, by the rules for what an operator named. */
 import type { ProbeReport } from "../contract/api.ts";
+import type { Credential } from "../contract/credential.ts";
 import type { Tool } from "../contract/endpoint.ts";
 import type { Paths } from "../contract/paths.ts";
 import { loadConfig, loadProfile } from "./api/client/settings.ts";
 import { readTrust } from "./api/client/trust.ts";
 import { probeReport, turnedDown } from "./api/judge.ts";
+import { given } from "./credentials/kept.ts";
 import { judgeOperatorEndpoint } from "./discovery/operator.ts";
 import { NixTrust } from "./nix/trust.ts";
 import { defaultTimeoutMs } from "./probe/context.ts";
@@ -17,6 +19,8 @@ export interface OneShot {
   /** Both of the fleet's markers stood in the environment of whoever asked. */
   readonly localProof: boolean;
   readonly profile: string;
+  /** Sent to the endpoint instead of what is kept for it. */
+  readonly credential?: Credential | undefined;
 }
 
 /** @throws FlywheelError `config-invalid` where there is no such profile, or a file is malformed */
@@ -36,6 +40,8 @@ export async function probeOnce(paths: Paths, request: OneShot): Promise<ProbeRe
       nixKeys: nixKeys(profile, readTrust(paths)),
       nix: { storeDir: nix.place.storeDir, honour: (question) => nix.honour(question) },
       instanceName: profile.bazel.instanceName,
+      kept: request.credential === undefined ? undefined : given(request.credential),
+      profile: request.profile,
     });
     return probeReport(judged.candidate.endpoint.url, result);
   } finally {

@@ -463,7 +463,10 @@ export class Service implements ApiHandlers {
     const elsewhere = [...this.#keepers.values()]
       .filter((keeper) => keeper.profile.name !== profile.name)
       .flatMap((keeper) => [...keeper.bazel.tracks, ...keeper.nix.tracks].map((track) => track.candidate));
-    this.#prober.retain([...found.candidates, ...elsewhere, ...this.#judge.candidates].map((candidate) => candidate.endpoint));
+    this.#prober.retain(
+      [...found.candidates, ...elsewhere, ...this.#judge.candidates].map((candidate) => candidate.endpoint),
+      [],
+    );
     return found;
   }
 
