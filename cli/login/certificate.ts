@@ -7,7 +7,7 @@ import { printable } from "../../contract/text.ts";
 import { span } from "../../contract/words.ts";
 import { readBounded } from "../../daemon/api/client/bounded.ts";
 import { reasonOf } from "../../daemon/api/client/directory.ts";
-import { exposure } from "./secret.ts";
+import { exposure } from "./exposure.ts";
 
 /** A chain of certificates is shorter: bytes. */
 const largest = 262_144;

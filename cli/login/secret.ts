@@ -9,6 +9,7 @@ import { printable } from "../../contract/text.ts";
 import { readBounded } from "../../daemon/api/client/bounded.ts";
 import { reasonOf } from "../../daemon/api/client/directory.ts";
 import type { Output } from "../output/output.ts";
+import { exposure } from "./exposure.ts";
 import { askHidden } from "./prompt.ts";
 
 /** No token is longer: bytes. */
@@ -84,10 +85,4 @@ function look(file: string): Stats {
   } finally {
     closeSync(opened);
   }
-}
-
-/** Why somebody else could read a file, as ssh judges private keys; undefined where nobody can. */
-export function exposure({ uid, mode }: Stats): string | undefined {
-  if (uid !== process.geteuid?.()) return `it belongs to another user (uid ${uid})`;
-  return (mode & 0o077) === 0 ? undefined : `others may read it (mode 0${(mode & 0o777).toString(8)})`;
 }
