@@ -42,6 +42,11 @@ describe.skipIf(!remote.available).each(realBazels().filter((bazel) => bazel.ava
           args: ["build", "//:all", `--remote_cache=${endpoint}`, "--remote_upload_local_results=true"],
         });
       const rc = [`--bazelrc=${directory}/bazelrc`];
+      if (bazel.version === "2.1.0" && endpoint === cache.grpcUrl) {
+        // Its first question goes without any header, whatever it is told: nothing that we could write would help.
+        expect(await build(rc, "grpc-1")).toMatchObject({ exitCode: 34, stderr: expect.stringContaining("capabilities: UNAUTHENTICATED") });
+        continue;
+      }
       expect(await build(rc, `${endpoint.slice(0, 4)}-1`)).toMatchObject({ exitCode: 0, processes: { hits: 0, total: 2 } });
       expect(await build(rc, `${endpoint.slice(0, 4)}-2`)).toMatchObject({ exitCode: 0, processes: { hits: 2, total: 2 } });
       const without = await build([], `${endpoint.slice(0, 4)}-3`);
