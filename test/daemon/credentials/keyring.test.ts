@@ -51,4 +51,18 @@ describe.skipIf(!remote.available || !service.available)("bazel-remote with a pa
     });
     expect((await home.client.verify("default")).bazel).toMatchObject({ state: "attached", endpoint: cache.grpcUrl });
   });
+
+  test("a keyring that is late holds nothing up, and what it says in the end is told without being asked", async () => {
+    await using keyring = await startSecretService();
+    await using cache = await startBazelRemote(remote.available ? remote.path : "", { users: { ann: "x" } });
+    vi.stubEnv("DBUS_SESSION_BUS_ADDRESS", keyring.env.DBUS_SESSION_BUS_ADDRESS);
+    await login(home.paths, { endpoint: cache.grpcUrl, how: { user: "ann", password: "x" }, store: "keyring" });
+    keyring.freeze();
+    await home.started();
+    expect(await home.client.attach({ profile: "default", kind: "bazel", endpoint: cache.grpcUrl, localProof: true })).toMatchObject({
+      rung: "authority",
+      reason: expect.stringContaining("the keyring has not answered yet"),
+    });
+    await home.until(({ bazel }) => bazel.reason?.includes("the system's keyring cannot be used") === true);
+  });
 });
