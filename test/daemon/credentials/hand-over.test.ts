@@ -1,14 +1,14 @@
 /** What the daemon hands to the tools, and to whom; and that no cache gets what is another's. */
 
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type AddressInfo, createServer as createTcp } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { logPath } from "../../../contract/paths.ts";
+import { attachmentPath, credentialsPath, logPath } from "../../../contract/paths.ts";
 import { DaemonClient } from "../../../daemon/api/client/connection.ts";
-import { type Home, makeHome } from "../home.ts";
+import { gone, type Home, makeHome } from "../home.ts";
 import { type Login, login, logout } from "./login.ts";
 
 let home: Home;
@@ -178,6 +178,43 @@ test("files for a tool: only where they are allowed, of this login and this endp
   await home.client.reload();
   expect(existsSync(directory)).toBe(false);
   expect(existsSync(http)).toBe(true);
+});
+
+test("once a reload has answered, the fast path knows that there is a credential; and after a logout that there is none", async () => {
+  const cache = await cacheOf();
+  await home.started();
+  await attach(cache.url);
+  const slow = (): string | undefined => /^slow (.*)$/m.exec(read(attachmentPath(home.paths, "default", "bazel")))?.[1];
+  expect(slow()).toBe("false");
+  const entry = await kept({ endpoint: cache.url, how: { token: "t" } });
+  await home.client.reload();
+  expect(slow()).toBe("true");
+  await logout(home.paths, entry);
+  await home.client.reload();
+  expect(slow()).toBe("false");
+});
+
+test("an index that is malformed is a fault that status shows, and keeps neither the daemon nor the old logins from working", async () => {
+  const cache = await cacheOf(asking("Bearer t"));
+  await kept({ endpoint: cache.url, how: { token: "t" } });
+  const good = readFileSync(credentialsPath(home.paths));
+  const pid = await home.started();
+  expect(await attach(cache.url)).toMatchObject({ ok: true });
+  writeFileSync(credentialsPath(home.paths), "{");
+  await expect(home.client.reload()).rejects.toMatchObject({ code: "credentials-unusable" });
+  expect((await home.client.verify("default")).bazel.state).toBe("attached");
+  const faults = async () => (await home.client.status("default")).daemon?.faults ?? [];
+  expect(await faults()).toEqual([expect.stringMatching(/credentials\.json cannot be used: it is not JSON/)]);
+  // Nor from starting.
+  const ended = gone(pid);
+  await home.client.stop();
+  await ended;
+  await home.started();
+  expect(await faults()).toHaveLength(1);
+  writeFileSync(credentialsPath(home.paths), good);
+  await home.client.reload();
+  expect(await faults()).toEqual([]);
+  await home.until(({ bazel }) => bazel.state === "attached");
 });
 
 test("no secret is in a log, a status, an argument or an environment", async () => {
