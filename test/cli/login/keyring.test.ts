@@ -127,6 +127,7 @@ test("a keyring that is locked by now: the login is forgotten, and it says what 
   const left = generation();
   await service.lock();
   expect(await readBack(service)).toBe("keyring-locked: the system's keyring is locked, and nobody unlocked it");
+  expect(await service.prompts()).toBe(1);
   const ran = await flywheel(service, ["logout", url]);
   expect(ran).toMatchObject({ exitCode: 1, stdout: `logged out of ${url} (bazel)\n` });
   expect(ran.stderr).toContain(`the secret of ${url} is still in the keyring (service gloriousflywheel, user ${left})`);
