@@ -15,6 +15,7 @@ import { readSecret } from "../login/secret.ts";
 import { tellDaemon } from "../login/tell.ts";
 import { type LoginOptions, type Wish, wishFrom } from "../login/wish.ts";
 import { entryReport, expiryWords, loginTable, storeOf } from "../login/words.ts";
+import { choiceWords } from "../profile.ts";
 import { oneOf } from "../values.ts";
 
 const schema = 1;
@@ -75,6 +76,8 @@ async function login(
   const { output, paths, profile } = context;
   const now = new Date();
   const wish = wishFrom(options, { endpoint, cwd: () => context.cwd, now });
+  const choice = choiceWords(context.profileChoice);
+  if (choice !== undefined) output.notice(choice);
   if (wish.scheme !== "mtls" && wish.header === "legacy") output.notice(legacyWarning);
   const found = await credentialFor(context, endpoint, wish);
   if (found === undefined) {

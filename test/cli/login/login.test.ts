@@ -243,6 +243,16 @@ test("what Bazel makes of a header is said before anything is kept, also where n
   expect(index().entries[0]?.legacyHeader).toBe(true);
 });
 
+test("for the profile that config.toml gives the repository here, which is said", async () => {
+  const directory = join(home.dir, "work");
+  mkdirSync(directory);
+  writeFileSync(join(directory, "WORKSPACE"), "");
+  home.write("config/config.toml", `[[repositories]]\npath = "${directory}"\nprofile = "lab"\n`);
+  const ran = await home.flywheel(["login", url, "--no-verify", "--store", "file"], { input: token, cwd: directory });
+  expect([ran.exitCode, ran.stderr]).toEqual([0, expect.stringContaining("profile lab: ")]);
+  expect(index().entries).toMatchObject([{ profile: "lab" }]);
+});
+
 test("--json tells the same, and no secret", async () => {
   const ran = await login(["--json"]);
   expect(JSON.parse(ran.stdout)).toMatchObject({ schema: 1, endpoint: url, scheme: "bearer", store: "file", proved: false });
