@@ -15,7 +15,10 @@ const readSecret = v.variant("ok", [
 ]);
 export type ReadSecret = v.InferOutput<typeof readSecret>;
 
-export type Secrets = ReadonlyMap<string, { readonly credential: Credential } | { readonly reason: string; readonly next: string | undefined }>;
+export type Secrets = ReadonlyMap<
+  string,
+  { readonly credential: Credential } | { readonly reason: string; readonly next: string | undefined }
+>;
 
 /** The keyring is given 60 s for whoever types its password (keyring.ts); after these the child is ended: milliseconds. */
 const patience = 65_000;

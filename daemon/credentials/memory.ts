@@ -1,6 +1,13 @@
 /** The credentials that the daemon knows: the index as it was read last, and the secrets that were needed since. */
 import { setTimeout as delay } from "node:timers/promises";
-import { type Credential, type CredentialEntry, type CredentialIndex, entryFor, hasExpired, noCredentials } from "../../contract/credential.ts";
+import {
+  type Credential,
+  type CredentialEntry,
+  type CredentialIndex,
+  entryFor,
+  hasExpired,
+  noCredentials,
+} from "../../contract/credential.ts";
 import type { Endpoint } from "../../contract/endpoint.ts";
 import type { Paths } from "../../contract/paths.ts";
 import { readCredentials } from "../api/client/credentials/index-file.ts";

@@ -1,16 +1,11 @@
 /** The netrc that this user's Nix would read without us: what is in it must not be lost. */
 
+import type { OwnNetrc } from "../../contract/nix/trust.ts";
 import { nixList } from "../../contract/nix-config.ts";
 import { readBounded } from "../api/client/bounded.ts";
 import { isErrno } from "../api/client/directory.ts";
 import { readNixConfiguration } from "./configuration.ts";
 import type { NixPlace } from "./place.ts";
-
-export type OwnNetrc =
-  /** Empty text where there is none. */
-  | { readonly state: "read"; readonly text: string }
-  /** It is there, and is another's alone. */
-  | { readonly state: "unreadable"; readonly file: string };
 
 /** A larger one is none: bytes. */
 const largest = 262_144;
