@@ -1,4 +1,4 @@
-/** flywheeld: `run`, and `probe` for a single verdict without a daemon. Internal: `flywheel` is what people call. */
+/** flywheeld: `run`, `probe` for a single verdict without a daemon, and `secrets`, which the daemon calls. Internal: `flywheel` is what people call. */
 import { closeSync, readFileSync, writeSync } from "node:fs";
 import { homedir } from "node:os";
 import { parseArgs } from "node:util";
@@ -46,6 +46,14 @@ async function main(argv: readonly string[]): Promise<number> {
       const report = await probeOnce(paths, { kind, endpoint, profile, localProof: values["local-proof"], credential });
       writeSync(1, `${JSON.stringify(report)}\n`);
       return report.ok ? 0 : 1;
+    }
+    // The daemon's own: reads the secrets of the logins that standard input names.
+    case "secrets": {
+      const generations: unknown = JSON.parse(readFileSync(0, "utf8"));
+      if (!Array.isArray(generations) || !generations.every((each) => typeof each === "string")) throw new FlywheelError("usage", usage);
+      const { readSecrets } = await import("./credentials/read-secrets.ts");
+      await readSecrets(paths, generations, (secret) => void writeSync(1, `${JSON.stringify(secret)}\n`));
+      return 0;
     }
     default:
       throw new FlywheelError("usage", usage);

@@ -33,9 +33,9 @@ export interface CredentialMemoryOptions {
 export class CredentialMemory {
   readonly #options: CredentialMemoryOptions;
   readonly #known = new Map<string, Known>();
-  readonly #closing = new AbortController();
   #index: CredentialIndex = noCredentials;
-  #asking: { readonly done: Promise<void>; readonly since: number } | undefined;
+  #asking: { readonly done: Promise<void>; readonly since: number; readonly stop: AbortController } | undefined;
+  #closed = false;
   #waitedInVain = false;
 
   constructor(options: CredentialMemoryOptions) {
@@ -51,8 +51,11 @@ export class CredentialMemory {
    * @throws FlywheelError `credentials-unusable`: then everything stays as it was
    */
   load(): void {
+    const before = this.#index.entries.map(({ generation }) => generation);
     this.#index = readCredentials(this.#options.paths);
     const logins = new Set(this.#index.entries.map(({ generation }) => generation));
+    // One that waits for a locked keyring must not keep the secret of a new login waiting.
+    if (before.length !== logins.size || before.some((login) => !logins.has(login))) this.#stop();
     for (const generation of this.#known.keys()) if (!logins.has(generation)) this.#known.delete(generation);
     this.reconsider();
   }
@@ -89,7 +92,13 @@ export class CredentialMemory {
   }
 
   close(): void {
-    this.#closing.abort();
+    this.#closed = true;
+    this.#stop();
+  }
+
+  #stop(): void {
+    this.#asking?.stop.abort();
+    this.#asking = undefined;
   }
 
   get #now(): Date {
@@ -98,7 +107,11 @@ export class CredentialMemory {
 
   /** @returns undefined where it is not known in time */
   async #ask(generation: string): Promise<Known | undefined> {
-    this.#asking ??= { done: this.#askAll(), since: performance.now() };
+    if (this.#closed) return undefined;
+    if (this.#asking === undefined) {
+      const stop = new AbortController();
+      this.#asking = { done: this.#askAll(stop.signal), since: performance.now(), stop };
+    }
     const { done, since } = this.#asking;
     const left = since + firstAnswer - performance.now();
     if (left > 0) await Promise.race([done, delay(left, undefined, { ref: false })]);
@@ -108,16 +121,17 @@ export class CredentialMemory {
   }
 
   /** One child for all that are not known. */
-  async #askAll(): Promise<void> {
+  async #askAll(signal: AbortSignal): Promise<void> {
     const { paths, env, onLate, timeoutMs } = this.#options;
     const wanted = this.#index.entries.filter((entry) => entry.how.scheme !== "mtls" && !hasExpired(entry, this.#now));
     const generations = wanted.map(({ generation }) => generation).filter((generation) => !this.#known.has(generation));
-    const ask: AskSecrets = { paths, env, generations, signal: this.#closing.signal };
+    const ask: AskSecrets = { paths, env, generations, signal };
     const secrets: Secrets = await askSecrets(timeoutMs === undefined ? ask : { ...ask, timeoutMs });
+    if (signal.aborted) return;
     const logins = new Set(this.#index.entries.map(({ generation }) => generation));
     for (const [generation, known] of secrets) if (logins.has(generation)) this.#known.set(generation, known);
     this.#asking = undefined;
-    if (!this.#waitedInVain || this.#closing.signal.aborted) return;
+    if (!this.#waitedInVain) return;
     this.#waitedInVain = false;
     onLate();
   }
