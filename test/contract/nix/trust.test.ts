@@ -2,7 +2,15 @@
 import { describe, expect, test } from "vitest";
 import type { Endpoint } from "../../../contract/endpoint.ts";
 import { parseEndpoint } from "../../../contract/endpoint.ts";
-import { isListed, isTrustedUser, judgeNixHonour, type NixMachine, nixAdvice, nixSettings, withheldFrom } from "../../../contract/nix/trust.ts";
+import {
+  isListed,
+  isTrustedUser,
+  judgeNixHonour,
+  type NixMachine,
+  nixAdvice,
+  nixSettings,
+  withheldFrom,
+} from "../../../contract/nix/trust.ts";
 
 const key = `main:${"A".repeat(43)}=`;
 const url = "http://100.64.0.9/main";
