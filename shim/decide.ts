@@ -1,5 +1,6 @@
 /** The guard's decision, with the whole truth. No side effects: `explain` takes the same one. */
 import { type CommandLine, readCommandLine } from "../contract/bazel/command-line.ts";
+import { takesHelper } from "../contract/bazel/credentials.ts";
 import { type AttachedCache, detachment, injectedFlags } from "../contract/bazel/injection.ts";
 import { repositoryFlags } from "../contract/bazel/repositories.ts";
 import type { BazelVersion } from "../contract/bazel/version.ts";
@@ -157,6 +158,11 @@ async function attachmentFor(line: Heavy, invocation: Invocation, world: World, 
     return { cache, why: `${named.from} names a cache that answered in ${Math.round(report.latencyMs)} ms` };
   }
   const token = report.rung === "authority" ? tokenFor(named.endpoint, invocation.env, world) : undefined;
+  if (token !== undefined && !takesHelper(await world.version())) {
+    return refuse(line, `${redacted(named.endpoint)} asks for a token, and only Bazel 6.3 and newer take one`, {
+      next: ["use Bazel 6.3 or newer"],
+    });
+  }
   if (token !== undefined) {
     // Only the helper has it, so that what asks for it cannot be proved here; a wrong one ends a gRPC build with 34.
     const cache = { endpoint: named.endpoint, aliases: [], upload: profile.bazel.upload, instanceName: profile.bazel.instanceName };

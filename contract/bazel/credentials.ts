@@ -90,7 +90,7 @@ function header(version: BazelVersion | undefined, startup: StartupFacts, cwd: s
   if (startup.bazeliskMode) return refuse("bazelisk's own modes leave no place for the credential's rc file", "leave that option out");
   if (version !== undefined && isAtLeast(version, severalRcsSince)) return { kind: "header", imports: null };
   const counting = startup.rcFiles.slice(0, startup.rcFiles.includes("/dev/null") ? startup.rcFiles.indexOf("/dev/null") : undefined);
-  const paths = counting.map((path) => (path.startsWith("/") ? path : `${cwd}/${path}`));
+  const paths = counting.map((path) => (path.startsWith("/") || path === "" ? path : `${cwd}/${path}`));
   if (paths.length > 1) return refuse("cannot tell which --bazelrc this Bazel would honour", "give only one, and import the others in it");
   // Read in any case, a second import would double whatever adds up.
   if (!paths.every((path) => plainPath.test(path) && !/\/(?:\.bazelrc|bazel\.bazelrc)$/.test(path))) {
