@@ -97,6 +97,20 @@ async function copyPty(to: string): Promise<void> {
   }
 }
 
+/** The keyring's native part, for each platform that npm installed one for. */
+async function copyKeyring(to: string): Promise<void> {
+  const scope = join(root, "node_modules/@napi-rs");
+  const installed = await readdir(scope).catch((error: NodeJS.ErrnoException) => {
+    // Without npm's optional dependencies there is none: then `flywheel login` says so, and all else works.
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  for (const name of installed) {
+    const target = /^keyring-((?:linux|darwin)-[\w-]+)$/.exec(name)?.[1];
+    if (target !== undefined) await cp(join(scope, name, `keyring.${target}.node`), join(to, target, "keyring.node"));
+  }
+}
+
 /** What `flywheel status` always loads lies in one file, since each more costs a start 1 ms. */
 const onStatusPath = new Set<string>();
 function follow(id: string, graph: ChunkingContext): void {
@@ -147,10 +161,11 @@ const helper = await rolldown({
 await helper.write({ dir: join(fresh, "lib"), format: "esm", entryFileNames: "[name].js", chunkFileNames: "helper-[name]-[hash].js" });
 await helper.close();
 await cp(join(root, "daemon/probe/proto"), join(fresh, "lib/proto"), { recursive: true });
-// What the shells of `flywheel shell` read, and node-pty's native half, each for its platform: found beside the bundles.
+// What the shells of `flywheel shell` read, and the native parts of node-pty and the keyring, each for its platform: found beside the bundles.
 await cp(join(root, "cli/shell/start"), join(fresh, "lib/shell"), { recursive: true });
 await cp(join(root, "nix/shell-hook.sh"), join(fresh, "lib/shell/shell-hook.sh"));
 await copyPty(join(fresh, "lib/pty"));
+await copyKeyring(join(fresh, "lib/keyring"));
 await cp(join(root, "cli/start.cjs"), join(fresh, "lib/start.cjs"));
 await writeFile(join(fresh, "lib/package.json"), `${JSON.stringify({ type: "module" })}\n`);
 await cp(join(root, "cli/launcher.sh"), join(fresh, "bin/flywheel"));

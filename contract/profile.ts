@@ -78,6 +78,8 @@ export const profileSchema = v.strictObject({
       public_key: v.optional(nixKey),
       /** The public address of the shared cache, tried as an operator candidate. */
       substituter: v.optional(v.string()),
+      /** `system`: an administrator keeps the cache's credential in the netrc of this machine's Nix. */
+      netrc: v.optional(v.picklist(["user", "system"], 'expected "user" or "system"')),
     }),
   ),
   /** Endpoints that the organisation names outright: operator candidates of this profile alone. */
@@ -123,6 +125,8 @@ export interface Profile {
     readonly cache: string;
     readonly publicKey: string | undefined;
     readonly substituter: string | undefined;
+    /** Whose word on the credential Nix gets: what the user logged in with, or what an administrator keeps for it. */
+    readonly netrc: "user" | "system";
   };
   readonly endpoints: { readonly bazel: readonly string[]; readonly nix: readonly string[] };
   readonly cluster: { readonly enabled: boolean; readonly bazel: readonly string[]; readonly nix: readonly string[] };
@@ -150,6 +154,7 @@ const conventions: Omit<Profile, "name"> = {
     cache: "main",
     publicKey: undefined,
     substituter: undefined,
+    netrc: "user",
   },
   endpoints: { bazel: [], nix: [] },
   cluster: { enabled: false, bazel: [], nix: [] },
@@ -209,6 +214,7 @@ export function resolveProfile(name: string, file: ProfileFile): Profile {
       cache: file.nix?.cache ?? base.nix.cache,
       publicKey: file.nix?.public_key ?? base.nix.publicKey,
       substituter: file.nix?.substituter ?? base.nix.substituter,
+      netrc: file.nix?.netrc ?? base.nix.netrc,
     },
     endpoints: {
       bazel: file.endpoints?.bazel ?? base.endpoints.bazel,

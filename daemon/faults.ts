@@ -1,5 +1,5 @@
 /** What the daemon itself suffers from at the moment, for status: one fault a topic, gone when mended. */
-export type FaultTopic = "log" | "publish" | "config" | "operator" | "repositories" | "running" | "journal";
+export type FaultTopic = "log" | "publish" | "config" | "operator" | "repositories" | "running" | "journal" | "credentials";
 
 export class Faults {
   readonly #faults = new Map<FaultTopic, string>();

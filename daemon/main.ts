@@ -1,5 +1,5 @@
-/** flywheeld: `run`, and `probe` for a single verdict without a daemon. Internal: `flywheel` is what people call. */
-import { closeSync, writeSync } from "node:fs";
+/** flywheeld: `run`, `probe` for a single verdict without a daemon, and `secrets`, which the daemon calls. Internal: `flywheel` is what people call. */
+import { closeSync, readFileSync, writeSync } from "node:fs";
 import { homedir } from "node:os";
 import { parseArgs } from "node:util";
 import type { StartResult } from "../contract/api.ts";
@@ -9,7 +9,7 @@ import { takeHandedSocket } from "./handed.ts";
 import { closeInherited } from "./inherited.ts";
 
 const usage =
-  "usage: flywheeld run [--ready-fd N] [--service] | flywheeld probe --kind bazel|nix --endpoint URL [--local-proof] [--profile NAME]";
+  "usage: flywheeld run [--ready-fd N] [--service] | flywheeld probe --kind bazel|nix --endpoint URL [--local-proof] [--profile NAME] [--credential-stdin]";
 
 async function main(argv: readonly string[]): Promise<number> {
   const paths = pathsFrom(process.env, homedir());
@@ -35,14 +35,25 @@ async function main(argv: readonly string[]): Promise<number> {
           endpoint: { type: "string" },
           "local-proof": { type: "boolean", default: false },
           profile: { type: "string", default: "default" },
+          "credential-stdin": { type: "boolean", default: false },
         },
       });
       const { kind, endpoint, profile } = values;
       if ((kind !== "bazel" && kind !== "nix") || endpoint === undefined) throw new FlywheelError("usage", usage);
+      const { readCredential } = await import("../contract/credential-wire.ts");
+      const credential = values["credential-stdin"] ? readCredential(readFileSync(0, "utf8")) : undefined;
       const { probeOnce } = await import("./one-shot.ts");
-      const report = await probeOnce(paths, { kind, endpoint, profile, localProof: values["local-proof"] });
+      const report = await probeOnce(paths, { kind, endpoint, profile, localProof: values["local-proof"], credential });
       writeSync(1, `${JSON.stringify(report)}\n`);
       return report.ok ? 0 : 1;
+    }
+    // The daemon's own: reads the secrets of the logins that standard input names.
+    case "secrets": {
+      const generations: unknown = JSON.parse(readFileSync(0, "utf8"));
+      if (!Array.isArray(generations) || !generations.every((each) => typeof each === "string")) throw new FlywheelError("usage", usage);
+      const { readSecrets } = await import("./credentials/read-secrets.ts");
+      await readSecrets(paths, generations, (secret) => void writeSync(1, `${JSON.stringify(secret)}\n`));
+      return 0;
     }
     default:
       throw new FlywheelError("usage", usage);

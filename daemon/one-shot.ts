@@ -1,10 +1,14 @@
 /** `flywheeld probe`: judges one endpoint without a daemon, by the rules for what an operator named. */
 import type { ProbeReport } from "../contract/api.ts";
-import type { Tool } from "../contract/endpoint.ts";
+import type { Credential } from "../contract/credential.ts";
+import type { Endpoint, Tool } from "../contract/endpoint.ts";
+import { FlywheelError } from "../contract/errors.ts";
 import type { Paths } from "../contract/paths.ts";
 import { loadConfig, loadProfile } from "./api/client/settings.ts";
 import { readTrust } from "./api/client/trust.ts";
 import { probeReport, turnedDown } from "./api/judge.ts";
+import { given, type KeptCredential } from "./credentials/kept.ts";
+import { CredentialMemory } from "./credentials/memory.ts";
 import { judgeOperatorEndpoint } from "./discovery/operator.ts";
 import { NixTrust } from "./nix/trust.ts";
 import { defaultTimeoutMs } from "./probe/context.ts";
@@ -17,6 +21,8 @@ export interface OneShot {
   /** Both of the fleet's markers stood in the environment of whoever asked. */
   readonly localProof: boolean;
   readonly profile: string;
+  /** Sent to the endpoint instead of what is kept for it. */
+  readonly credential?: Credential | undefined;
 }
 
 /** @throws FlywheelError `config-invalid` where there is no such profile, or a file is malformed */
@@ -36,9 +42,27 @@ export async function probeOnce(paths: Paths, request: OneShot): Promise<ProbeRe
       nixKeys: nixKeys(profile, readTrust(paths)),
       nix: { storeDir: nix.place.storeDir, honour: (question) => nix.honour(question) },
       instanceName: profile.bazel.instanceName,
+      kept: await keptFor(paths, request, judged.candidate.endpoint),
+      profile: request.profile,
     });
     return probeReport(judged.candidate.endpoint.url, result);
   } finally {
     await prober.close();
+  }
+}
+
+/** What was given with the request, else what is kept, as the daemon would use it. */
+async function keptFor(paths: Paths, { credential, profile }: OneShot, endpoint: Endpoint): Promise<KeptCredential | undefined> {
+  if (credential !== undefined) return given(credential);
+  const memory = new CredentialMemory({ paths, env: process.env, onLate: () => {} });
+  try {
+    memory.load();
+    return await memory.kept(profile, [endpoint]);
+  } catch (error) {
+    // An index that nobody can read names no login: `flywheel doctor` says what is wrong with it.
+    if (error instanceof FlywheelError) return undefined;
+    throw error;
+  } finally {
+    memory.close();
   }
 }

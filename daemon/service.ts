@@ -2,7 +2,19 @@
 import { existsSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
-import type { AttachRequest, DaemonReport, Hello, ProbeReport, ProbeRequest, RunningReport, StatusReport } from "../contract/api.ts";
+import type {
+  AttachRequest,
+  CredentialAnswer,
+  CredentialRequest,
+  DaemonReport,
+  GenerationAnswer,
+  GenerationRequest,
+  Hello,
+  ProbeReport,
+  ProbeRequest,
+  RunningReport,
+  StatusReport,
+} from "../contract/api.ts";
 import { apiVersion, mostRecent } from "../contract/api.ts";
 import type { Attachment } from "../contract/attachment.ts";
 import { hasSources } from "../contract/bazel/repositories.ts";
@@ -25,10 +37,12 @@ import { Keeper } from "./attachment/keeper.ts";
 import { OperatorMemory } from "./attachment/operator.ts";
 import { NodePaths, tailnetAddress } from "./attachment/path.ts";
 import { whyLeft } from "./attachment/why.ts";
+import { Credentials } from "./credentials/credentials.ts";
 import { discover } from "./discovery/discover.ts";
 import { judgeOperatorEndpoint } from "./discovery/operator.ts";
 import type { Faults } from "./faults.ts";
 import { Journal } from "./journal/journal.ts";
+import { ownNetrc } from "./nix/netrc.ts";
 import { NixTrust } from "./nix/trust.ts";
 import { defaultTimeoutMs, type ProbeContext } from "./probe/context.ts";
 import { Prober } from "./probe/prober.ts";
@@ -83,6 +97,7 @@ export class Service implements ApiHandlers {
   });
   readonly #judge = new Judge();
   readonly #nix: NixTrust;
+  readonly #credentials: Credentials;
   readonly #paths = new NodePaths();
   readonly #running: RunningCommands;
   readonly #recorder = new Recorder();
@@ -120,6 +135,17 @@ export class Service implements ApiHandlers {
       },
     });
     this.#nix = new NixTrust(options.env);
+    this.#credentials = new Credentials({
+      paths,
+      env: options.env,
+      candidates: (name, kind) => this.#keepers.get(name)?.[kind].tracks.map(({ candidate }) => candidate) ?? [],
+      ownNetrc: () => ownNetrc(this.#nix.place, userNixConf(options.env)),
+      onLate: () => this.#reconsiderAll(),
+      onChange: () => {
+        for (const name of this.#keepers.keys()) this.#tell(name);
+      },
+    });
+    this.#loadCredentials();
     this.#publisher = new Publisher(paths, (fault) => {
       if (faults.set("publish", fault)) log.warn(fault ?? "publishing again");
     });
@@ -176,7 +202,7 @@ export class Service implements ApiHandlers {
     this.#journal.close();
     const closing = [...this.#keepers.values()].map((keeper) => keeper.close());
     if (options.ownsRuntime) this.#publisher.withdrawAll();
-    await Promise.all([this.#watcher?.close(), this.#prober.close()]);
+    await Promise.all([this.#watcher?.close(), this.#prober.close(), this.#credentials.close()]);
     await Promise.all(closing);
   }
 
@@ -216,6 +242,7 @@ export class Service implements ApiHandlers {
   async verify(profile: string): Promise<StatusReport> {
     const keeper = this.#keeper(profile);
     this.#nix.reconsider("no");
+    this.#credentials.reconsider();
     // Whoever asks a daemon that has just begun is told of its tailnet too.
     if (!this.#begun) await this.#lookAtTailnet();
     await keeper.verify();
@@ -249,6 +276,7 @@ export class Service implements ApiHandlers {
   async up(profile: string): Promise<StatusReport> {
     const keeper = this.#keeper(profile);
     this.#nix.reconsider("all");
+    this.#credentials.reconsider();
     if (keeper.detached) {
       this.#remember(() => this.#operator.up(profile));
       keeper.setDetached(false);
@@ -267,9 +295,19 @@ export class Service implements ApiHandlers {
     return this.#judge.judge(request, judged, (candidate) => this.#probe(profile, candidate, undefined));
   }
 
-  /** @throws FlywheelError `config-invalid`: then everything stays as it was, and status shows the fault */
+  credential(request: CredentialRequest): Promise<CredentialAnswer> {
+    return this.#credentials.answer(request);
+  }
+
+  async generation(request: GenerationRequest): Promise<GenerationAnswer> {
+    this.#keeper(request.profile);
+    return { directory: await this.#credentials.generation(request) };
+  }
+
+  /** @throws FlywheelError `config-invalid` or `credentials-unusable`: then those stay as they were, and status shows the fault */
   reload(): void {
     const { paths, faults, log } = this.#options;
+    const unusable = this.#loadCredentials();
     try {
       const config = loadConfig(paths);
       const trust = readTrust(paths);
@@ -284,6 +322,7 @@ export class Service implements ApiHandlers {
       throw error;
     }
     log.info("read the configuration again");
+    if (unusable !== undefined) throw unusable;
   }
 
   stop(): void {
@@ -292,6 +331,22 @@ export class Service implements ApiHandlers {
 
   onDefect(thrown: unknown): void {
     this.#options.log.error({ err: thrown }, `a defect: ${messageOf(thrown)}`);
+  }
+
+  /** @returns why the old ones hold */
+  #loadCredentials(): FlywheelError | undefined {
+    const { faults, log } = this.#options;
+    let fault: FlywheelError | undefined;
+    try {
+      this.#credentials.load();
+    } catch (error) {
+      if (!(error instanceof FlywheelError)) throw error;
+      fault = error;
+    }
+    if (faults.set("credentials", fault?.message) && fault !== undefined) log.warn(fault.message);
+    // Whoever logged in must not find the fast path once more: it knows of no credential.
+    if (this.#begun) for (const keeper of this.#keepers.values()) for (const kind of ["bazel", "nix"] as const) this.#changed(keeper, kind);
+    return fault;
   }
 
   #adopt(config: Config, trust: TrustStore, profiles: ReadonlyMap<string, Profile | undefined>): void {
@@ -463,7 +518,10 @@ export class Service implements ApiHandlers {
     const elsewhere = [...this.#keepers.values()]
       .filter((keeper) => keeper.profile.name !== profile.name)
       .flatMap((keeper) => [...keeper.bazel.tracks, ...keeper.nix.tracks].map((track) => track.candidate));
-    this.#prober.retain([...found.candidates, ...elsewhere, ...this.#judge.candidates].map((candidate) => candidate.endpoint));
+    this.#prober.retain(
+      [...found.candidates, ...elsewhere, ...this.#judge.candidates].map((candidate) => candidate.endpoint),
+      this.#credentials.logins,
+    );
     return found;
   }
 
@@ -479,7 +537,8 @@ export class Service implements ApiHandlers {
     return this.#watcher?.current ?? notAsked;
   }
 
-  #probe(profile: Profile, candidate: Candidate, timeoutMs: number | undefined): Promise<ProbeResult> {
+  async #probe(profile: Profile, candidate: Candidate, timeoutMs: number | undefined): Promise<ProbeResult> {
+    const kept = await this.#credentials.kept(profile.name, candidate);
     const { source } = candidate;
     const tailnet = this.#watcher?.current;
     const context: ProbeContext = {
@@ -489,8 +548,12 @@ export class Service implements ApiHandlers {
       nixKeys: nixKeys(profile, this.#trust),
       nix: { storeDir: this.#nix.place.storeDir, honour: (question) => this.#nix.honour(question) },
       instanceName: profile.bazel.instanceName,
+      kept,
+      profile: profile.name,
     };
-    return this.#prober.probe(candidate, context);
+    const result = await this.#prober.probe(candidate, context);
+    if (result.ok) this.#credentials.proved(candidate, context);
+    return result;
   }
 
   #judgeEndpoint(profile: Profile, request: ProbeRequest, from: "attach" | "environment"): ReturnType<typeof judgeOperatorEndpoint> {
@@ -523,13 +586,19 @@ export class Service implements ApiHandlers {
           bazel: keeper.attachment("bazel"),
           now: readClock(),
           upload: kind === "bazel" && upload,
-          slow: kind === "bazel" && (instanceName !== undefined || hasSources(repositories)),
+          slow: (kind === "bazel" && (instanceName !== undefined || hasSources(repositories))) || this.#hasCredential(profile, attachment),
         }),
       );
     }
     this.#noteLosses(keeper, kind);
     this.#note(`${profile.name} ${kind}`, attachment, keeper[kind]);
     this.#tell(profile.name);
+  }
+
+  /** Whether the guard has to hand a credential over: sh knows of none. */
+  #hasCredential({ name, nix }: Profile, attachment: Attachment): boolean {
+    if (attachment.state === "unattached" || (attachment.kind === "nix" && nix.netrc === "system")) return false;
+    return this.#credentials.entry(name, attachment.candidate) !== undefined;
   }
 
   /** Logs what became another one; renewals only for whoever debugs. */
@@ -586,6 +655,7 @@ export class Service implements ApiHandlers {
       escapes: this.#journal.escapes(now),
       refusals: this.#journal.refusals(now),
       nixHonour: ({ endpoint }) => this.#nix.lastOn(endpoint),
+      credentialOf: (candidate) => this.#credentials.report(profile.name, candidate),
       pathTo: (candidate) => this.#paths.of(tailnetAddress(candidate, tailnet)),
       running: this.#running.list
         .filter((command) => command.profile === profile.name)
@@ -594,6 +664,12 @@ export class Service implements ApiHandlers {
       hitRates: this.#journal.hitRates(profile.name, now),
     });
   }
+}
+
+/** Where Nix looks for the user's own configuration (nix.conf(5)); undefined where the daemon knows no home. */
+function userNixConf(env: ServiceOptions["env"]): string | undefined {
+  const base = env["XDG_CONFIG_HOME"] ?? (env["HOME"] === undefined ? undefined : `${env["HOME"]}/.config`);
+  return base === undefined ? undefined : `${base}/nix/nix.conf`;
 }
 
 function runningReport(command: RunningCommand, lost: string | undefined): RunningReport {

@@ -2,6 +2,7 @@
 import {
   type AttachmentReport,
   type CandidateReport,
+  type CredentialReport,
   type DaemonReport,
   type EscapesReport,
   type NixReport,
@@ -37,6 +38,8 @@ export interface StatusInput {
   readonly refusals: EscapesReport;
   /** What this machine's Nix said last about a candidate; undefined where it was not asked. */
   readonly nixHonour: (candidate: Candidate) => NixHonour | undefined;
+  /** What the user logged in to the candidate with. */
+  readonly credentialOf: (candidate: Candidate) => CredentialReport | undefined;
   /** By which path packets reach the candidate's node; null where nobody knows. */
   readonly pathTo: (candidate: Candidate) => PathReport | null;
   /** Of this profile. */
@@ -110,7 +113,7 @@ function nixReport(nix: Attachment, input: StatusInput): NixReport {
   return ignored?.advice === undefined ? base : { ...base, advice: ignored.advice };
 }
 
-function attachmentReport(attachment: Attachment, attacher: Attacher, { now, pathTo }: StatusInput): AttachmentReport {
+function attachmentReport(attachment: Attachment, attacher: Attacher, { now, pathTo, credentialOf }: StatusInput): AttachmentReport {
   const { lastProof } = attacher;
   const proved = {
     trail: attacher.trail.map((each) => (each === null ? null : tenths(each))),
@@ -136,8 +139,10 @@ function attachmentReport(attachment: Attachment, attacher: Attacher, { now, pat
     };
   }
   const { candidate } = attachment;
+  const credential = credentialOf(candidate);
   return {
     ...proved,
+    ...(credential === undefined ? {} : { credential }),
     path: pathTo(candidate),
     state: "attached",
     endpoint: candidate.endpoint.url,

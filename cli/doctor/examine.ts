@@ -7,6 +7,7 @@ import type { Profile } from "../../contract/profile.ts";
 import { findWorkspace } from "../../shim/scope.ts";
 import { checkAttachments, checkTailnet } from "./attachment.ts";
 import { checkConfiguration } from "./configuration.ts";
+import { checkCredentials } from "./credentials.ts";
 import { checkDaemon, checkVersions } from "./daemon.ts";
 import { checkDirectories } from "./directories.ts";
 import { checkEnvironment } from "./environment.ts";
@@ -32,6 +33,7 @@ export function examine(facts: Facts, proved: readonly Check[] = []): DoctorRepo
     ...checkVersions(facts),
     ...checkDirectories(facts),
     ...checkConfiguration(facts),
+    ...checkCredentials(facts),
     ...(status === undefined
       ? []
       : [...checkTailnet(status), ...checkAttachments(status), ...checkLadders(ladders, status), ...checkRejections(status)].map((check) =>

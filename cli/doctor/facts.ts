@@ -2,11 +2,13 @@
 import type { StatusReport } from "../../contract/api.ts";
 import type { BazelVersion } from "../../contract/bazel/version.ts";
 import type { Config } from "../../contract/config.ts";
+import type { CredentialIndex } from "../../contract/credential.ts";
 import type { Environment } from "../../contract/environment.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import type { Paths } from "../../contract/paths.ts";
 import type { Profile } from "../../contract/profile.ts";
 import type { TrustStore } from "../../contract/trust.ts";
+import { readCredentials } from "../../daemon/api/client/credentials/index-file.ts";
 import { loadConfig, loadProfile } from "../../daemon/api/client/settings.ts";
 import { readTrust } from "../../daemon/api/client/trust.ts";
 import { bazelVersion } from "../../shim/bazel-version.ts";
@@ -27,6 +29,8 @@ export interface Facts {
   readonly config: Read<Config>;
   readonly profile: Read<Profile>;
   readonly trust: Read<TrustStore>;
+  /** What is kept, without any secret. */
+  readonly credentials: Read<CredentialIndex>;
   /** Of the Bazel behind the guard, in this directory's workspace; undefined where nobody can tell. */
   readonly bazelVersion: BazelVersion | undefined;
   /** The daemon's word, or without one what the published files say; an error where something answers that is not ours to ask. */
@@ -46,6 +50,7 @@ export async function readFacts(context: Context): Promise<Facts> {
     config: read(() => loadConfig(paths)),
     profile: read(() => loadProfile(paths, profile)),
     trust: read(() => readTrust(paths)),
+    credentials: read(() => readCredentials(paths)),
     bazelVersion: await versionHere(context),
     status: await readStatus(paths, profile).then((value) => ({ ok: true, value }) as const, failed),
   };

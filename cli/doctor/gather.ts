@@ -14,6 +14,7 @@ import { findWorkspace } from "../../shim/scope.ts";
 import { readSmall } from "../bazelrc.ts";
 import type { Context } from "../context.ts";
 import { lastLines } from "../log/file.ts";
+import { entryReport } from "../login/words.ts";
 import { confirmed } from "../output/ask.ts";
 import { requirePlace, writeArchive } from "./archive.ts";
 import { type Facts, known } from "./facts.ts";
@@ -102,6 +103,7 @@ async function collect(
     ["status.json", status === undefined ? undefined : { form: "json", value: status }],
     ["daemon.log", log(facts)],
     ["journal.jsonl", journal(past)],
+    ["credentials.json", credentials(facts)],
     ["config.toml", text(`${paths.config}/config.toml`)],
     ...profiles.map((file) => [`profiles/${file}`, text(`${paths.config}/profiles/${file}`)] as const),
     ...published.flatMap((profile) =>
@@ -109,6 +111,14 @@ async function collect(
     ),
   ];
   return files.flatMap(([name, content]) => (content === undefined ? [] : [{ name, content }]));
+}
+
+/** What is kept, as `flywheel login --json` lists it, and without the names of users; of the secrets' own files nothing is read. */
+function credentials({ credentials: index }: Facts): Content | undefined {
+  if (!index.ok) return { form: "text", text: `${index.error.message}\n` };
+  if (index.value.entries.length === 0) return undefined;
+  const entries = index.value.entries.map((entry) => ({ ...entryReport(entry), user: undefined }));
+  return { form: "json", value: { store: index.value.store, entries } };
 }
 
 /** The versions and `uname` without the machine's name. */

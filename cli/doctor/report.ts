@@ -15,6 +15,7 @@ export const groups = [
   "versions",
   "directories",
   "configuration",
+  "credentials",
   "tailnet",
   "attachment",
   "candidates",

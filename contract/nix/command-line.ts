@@ -19,6 +19,7 @@ import {
   printingOptions,
   restOptions,
   sparingOptions,
+  standsForItself,
   startsProgram,
   substitutionOptions,
   substitutionSettings,
@@ -166,9 +167,8 @@ function scanWords(tool: NixName, args: readonly string[]): Scan {
       executes = false;
     } else if (substitutionOptions.includes(word)) {
       sure = false;
-      const takes = arity(tool, word);
       options.push(optionOf(word, args[index + 1]));
-      index += takes;
+      if (!standsForItself(word)) index += 1;
     } else if (word === "--option") {
       const name = args[index + 1] ?? "";
       if (substitutionSettings.includes(name)) {

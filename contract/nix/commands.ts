@@ -303,7 +303,7 @@ export const printingOptions: readonly string[] = ["--help", "--version"];
 export const sparingOptions: readonly string[] = ["--dry-run", "--no-build", "dry-build", "dry-activate"];
 
 /**
- * Settings that decide whether and where binary caches are used, old names too (globals.hh): as flags, behind
+ * Settings that decide whether, where and with which password binary caches are used, old names too (globals.hh): as flags, behind
  * `--option` and in NIX_CONFIG. The fast path leaves every one of them to the slow path.
  */
 export const substitutionSettings: readonly string[] = [
@@ -313,6 +313,7 @@ export const substitutionSettings: readonly string[] = [
   "build-use-substitutes",
   "trusted-public-keys",
   "binary-cache-public-keys",
+  "netrc-file",
   "store",
 ];
 
@@ -328,4 +329,9 @@ export const substitutionOptions: readonly string[] = [
 /** Whether a substitution setting is on or off, rather than a value. */
 export function isSwitch(setting: string): boolean {
   return setting === "substitute" || setting === "build-use-substitutes";
+}
+
+/** Whether one of substitutionOptions takes no word, in whatever version and under whatever name. */
+export function standsForItself(option: string): boolean {
+  return offlineOptions.includes(option) || isSwitch(option.replace(/^--no-/, ""));
 }

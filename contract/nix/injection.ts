@@ -11,6 +11,8 @@ export interface AttachedNixCache {
    * endpoint and its key, and only the endpoint is ours to name: the rest would be ignored with a warning each time.
    */
   readonly trustedUser: boolean;
+  /** The file of the credential that the cache asks for; only for a trusted user, and none where Nix needs none of us. */
+  readonly netrc?: string | undefined;
 }
 
 /** A line of nix.conf, and a flag of the same name. Neither part holds white space. */
@@ -37,6 +39,7 @@ export function attachingSettings(cache: AttachedNixCache, config: string): read
   return [
     { name: "extra-substituters", value: cache.endpoint.url },
     ...(cache.trustedUser ? [{ name: "extra-trusted-public-keys", value: cache.publicKey }] : []),
+    ...(cache.netrc === undefined ? [] : [{ name: "netrc-file", value: cache.netrc }]),
     ...limits
       .filter(({ name, needsTrust }) => (cache.trustedUser || !needsTrust) && !config.includes(name))
       .map(({ name, value }) => ({ name, value })),
@@ -87,6 +90,9 @@ function faultOf(name: string, value: string, cache: AttachedNixCache | undefine
     case "substitute":
     case "build-use-substitutes":
       return value === "false" ? `${name} is off, so that Nix builds` : undefined;
+    case "netrc-file":
+      // Nix takes a cache that refuses it for one that lacks the path, and builds without a word (tried on 2.8).
+      return cache?.netrc === undefined ? undefined : "netrc-file leaves out the credential of the attached cache";
     default:
       return undefined;
   }
@@ -98,12 +104,12 @@ function namesEndpoint(word: string, endpoint: Endpoint): boolean {
   return parsed.ok && sameEndpoint(parsed.endpoint, endpoint);
 }
 
-/** The switches that NIX_CONFIG sets, and its store, as options: the last one counts. */
+/** The switches that NIX_CONFIG sets, its store and its netrc, as options: the last one counts. */
 export function configOptions(config: string): readonly SubstitutionOption[] {
   return config.split("\n").flatMap((line) => {
     const match = /^\s*([a-z-]+)\s*=\s*(.*?)\s*$/.exec(line.replace(/#.*/, ""));
     const [, name = "", value = ""] = match ?? [];
-    return isSwitch(name) || name === "store" ? [{ name, value }] : [];
+    return isSwitch(name) || name === "store" || name === "netrc-file" ? [{ name, value }] : [];
   });
 }
 

@@ -10,6 +10,10 @@ import {
   type AttachRequest,
   apiVersion,
   apiVersionHeader,
+  type CredentialAnswer,
+  type CredentialRequest,
+  type GenerationAnswer,
+  type GenerationRequest,
   type Hello,
   type ProbeReport,
   type ProbeRequest,
@@ -21,12 +25,22 @@ import { longestSocketPath } from "../../contract/paths.ts";
 import { profileName } from "../../contract/published.ts";
 import { printable } from "../../contract/text.ts";
 import { inspectRuntimeDirectory, isErrno, reasonOf } from "./client/directory.ts";
-import { attachRequest, checkRequest, emptyRequest, probeRequest, profileRequest, stopRequest } from "./requests.ts";
+import {
+  attachRequest,
+  checkRequest,
+  credentialRequest,
+  emptyRequest,
+  generationRequest,
+  probeRequest,
+  profileRequest,
+  stopRequest,
+} from "./requests.ts";
 
 const most = {
   /** Of a request's body: bytes. */
   body: 65_536,
-  connections: 32,
+  /** Bazel runs a credential helper for each host of a build at once, hundreds in a large one. */
+  connections: 512,
   /** Watchers among them, so that somebody can always ask. */
   watchers: 16,
   /** What a watcher may leave unread: bytes. */
@@ -60,6 +74,8 @@ export interface ApiHandlers {
   detach(profile: string): Promise<StatusReport>;
   up(profile: string): Promise<StatusReport>;
   probe(request: ProbeRequest): Promise<ProbeReport>;
+  credential(request: CredentialRequest): Promise<CredentialAnswer>;
+  generation(request: GenerationRequest): Promise<GenerationAnswer>;
   reload(): void;
   stop(): void;
   /** A defect: to be logged. */
@@ -279,6 +295,10 @@ async function route(request: IncomingMessage, url: URL, handlers: ApiHandlers):
       return handlers.up(checkRequest(profileRequest, await body()).profile);
     case "POST /v1/probe":
       return handlers.probe(checkRequest(probeRequest, await body()));
+    case "POST /v1/credential":
+      return handlers.credential(checkRequest(credentialRequest, await body()));
+    case "POST /v1/generation":
+      return handlers.generation(checkRequest(generationRequest, await body()));
     case "POST /v1/reload":
       checkRequest(emptyRequest, await body());
       handlers.reload();

@@ -1,5 +1,4 @@
-/** The warm connections, one for each endpoint and address. */
-import type { Endpoint } from "../../contract/endpoint.ts";
+/** The warm connections, one for each endpoint, address and login. */
 import { keyOf, type Place } from "./place.ts";
 
 export interface Connection {
@@ -39,10 +38,9 @@ export class Connections<C extends Connection> {
     await connection.close();
   }
 
-  /** Closes the connections of all other endpoints. */
-  async retain(endpoints: readonly Endpoint[]): Promise<void> {
-    const wanted = new Set(endpoints.map((endpoint) => `${endpoint.kind} ${endpoint.url}`));
-    const others = [...this.#kept.values()].filter(({ place }) => !wanted.has(`${place.endpoint.kind} ${place.endpoint.url}`));
+  /** Closes the connections of all other places. */
+  async retain(wanted: (place: Place) => boolean): Promise<void> {
+    const others = [...this.#kept.values()].filter(({ place }) => !wanted(place));
     await Promise.all(others.map((connection) => this.drop(connection)));
   }
 }

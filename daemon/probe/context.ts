@@ -1,4 +1,5 @@
 import type { NixHonour, NixQuestion } from "../../contract/nix/trust.ts";
+import type { KeptCredential } from "../credentials/kept.ts";
 
 /** What a probe must know of this machine and its configuration. */
 export interface ProbeContext {
@@ -17,6 +18,12 @@ export interface ProbeContext {
   };
   /** The REAPI instance to ask about; undefined is the unnamed one. */
   readonly instanceName: string | undefined;
+  /** What the user logged in to this very candidate with; absent where nothing is kept for it. */
+  readonly kept?: KeptCredential | undefined;
+  /** The question is whether the cache answers anybody at all: nothing is sent although something may be kept. */
+  readonly anonymously?: true;
+  /** Whose probe it is, for what to type; the default one where absent. */
+  readonly profile?: string;
 }
 
 export const defaultTimeoutMs = 2000;

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls, createSecureContext, getCACertificates, type SecureContext } from "node:tls";
 import { isAddress, isTls, type Tool } from "../../contract/endpoint.ts";
+import { type ClientCertificate, certificateFor, certificateUnusable } from "./certificate.ts";
 import type { Deadline } from "./deadline.ts";
 import type { Place } from "./place.ts";
 import { step, tlsFailure } from "./reason.ts";
@@ -20,14 +21,29 @@ export class Authorities {
     this.#extra = extra;
   }
 
-  contextFor(tool: Tool): SecureContext {
-    let context = this.#contexts.get(tool);
-    if (context === undefined) {
-      const system = tool === "nix" ? getCACertificates("system") : [];
-      context = createSecureContext({ ca: [...getCACertificates("default"), ...system, ...this.#extra], minVersion: "TLSv1.2" });
-      this.#contexts.set(tool, context);
-    }
+  /**
+   * A client certificate is read anew each time, since whoever renews it does so in its place.
+   * @throws ProbeFault `authority` where that cannot be read or used
+   */
+  contextFor(place: Place): SecureContext {
+    const { kind } = place.endpoint;
+    const own = certificateFor(place);
+    const known = own === undefined ? this.#contexts.get(kind) : undefined;
+    if (known !== undefined) return known;
+    const context = this.#make(place, own);
+    if (own === undefined) this.#contexts.set(kind, context);
     return context;
+  }
+
+  #make(place: Place, own: ClientCertificate | undefined): SecureContext {
+    const system = place.endpoint.kind === "nix" ? getCACertificates("system") : [];
+    const ca = [...getCACertificates("default"), ...system, ...this.#extra];
+    try {
+      return createSecureContext({ ca, minVersion: "TLSv1.2", ...own });
+    } catch (error) {
+      if (own === undefined) throw error;
+      throw certificateUnusable(place, error);
+    }
   }
 }
 
@@ -51,14 +67,14 @@ export async function dial(place: Place, deadline: Deadline, authorities: Author
 }
 
 async function secure(plain: Socket, place: Place, authorities: Authorities, protocol: string, signal: AbortSignal): Promise<Socket> {
-  const { host, kind } = place.endpoint;
+  const { host } = place.endpoint;
   const socket = connectTls({
     socket: plain,
     host,
     // SNI takes names only; an address is checked against the certificate as `host`.
     ...(isAddress(host) ? {} : { servername: host }),
     ALPNProtocols: [protocol],
-    secureContext: authorities.contextFor(kind),
+    secureContext: authorities.contextFor(place),
   });
   socket.on("error", ignore);
   try {

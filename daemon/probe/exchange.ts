@@ -4,9 +4,10 @@ import { Client, errors } from "undici";
 import type { Rung } from "../../contract/candidate.ts";
 import { isTls } from "../../contract/endpoint.ts";
 import { printable } from "../../contract/text.ts";
+import { refused } from "./authority.ts";
 import type { Deadline } from "./deadline.ts";
 import { ProbeFault } from "./fault.ts";
-import { type Place, underScheme } from "./place.ts";
+import { authorizationAt, type Place, underScheme } from "./place.ts";
 import { step } from "./reason.ts";
 
 /** A longer answer is no cache's: bytes. */
@@ -52,7 +53,8 @@ export class HttpConnection {
     const response = await step(rung, place, deadline, async (signal) => {
       try {
         // `reset: false`: undici would close the connection after each HEAD.
-        const headers = { "user-agent": "gloriousflywheel", accept: "*/*" };
+        const authorization = authorizationAt(place);
+        const headers = { "user-agent": "gloriousflywheel", accept: "*/*", ...(authorization === undefined ? {} : { authorization }) };
         return await client.request({ method, path, signal, reset: false, headers });
       } catch (error) {
         throw notHttp(rung, place, error) ?? error;
@@ -136,6 +138,9 @@ function errorCode(error: unknown): unknown {
   return error instanceof Error && "code" in error ? error.code : undefined;
 }
 
+/** How nginx says over HTTP that it wants a client certificate, or another (its own statuses 496 and 495). */
+const certificateWanted = /No required SSL certificate was sent|The SSL certificate error/;
+
 /**
  * What a status means that no cache gives for the request.
  * @param wanted what a cache would have answered, in words
@@ -143,10 +148,10 @@ function errorCode(error: unknown): unknown {
 export function refusal(place: Place, answer: Answer, wanted: string): ProbeFault {
   const { shown } = place;
   const { status } = answer;
-  if (status === 401)
-    return new ProbeFault("authority", `${shown} wants credentials (HTTP 401)`, { next: "ask its operator for read access" });
-  if (status === 403)
-    return new ProbeFault("authority", `${shown} refuses this machine (HTTP 403)`, { next: "ask its operator for read access" });
+  if (status === 401) return refused(place, "unknown", "HTTP 401");
+  if (status === 403) return refused(place, "forbidden", "HTTP 403");
+  const certificate = status === 400 && isTls(place.endpoint) ? certificateWanted.exec(answer.body)?.[0] : undefined;
+  if (certificate !== undefined) return refused(place, "unknown", `HTTP 400: ${certificate}`);
   if (status >= 300 && status < 400) {
     const target = answer.location === undefined ? "elsewhere" : `to ${printable(answer.location.replace(/[?#].*$/s, ""), 120)}`;
     return new ProbeFault("capabilities", `${shown} redirects ${target} (HTTP ${status}) instead of answering`, {

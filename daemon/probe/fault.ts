@@ -12,7 +12,7 @@ export class ProbeFault extends Error {
   constructor(rung: Rung, reason: string, options: { next?: string | undefined; kind?: "broken" | "answered"; cause?: unknown } = {}) {
     super(printable(reason, 400), options.cause === undefined ? undefined : { cause: options.cause });
     this.rung = rung;
-    this.next = options.next === undefined ? undefined : printable(options.next, 300);
+    this.next = options.next === undefined ? undefined : printable(options.next, 640);
     this.kind = options.kind ?? "answered";
   }
 }

@@ -8,12 +8,13 @@ import type { CacheFacts } from "../../contract/candidate.ts";
 import { isAddress, isTls } from "../../contract/endpoint.ts";
 import { messageOf } from "../../contract/errors.ts";
 import { printable } from "../../contract/text.ts";
+import { refused } from "./authority.ts";
 import type { Deadline } from "./deadline.ts";
 import { type Authorities, dial } from "./dial.ts";
 import { largestBody } from "./exchange.ts";
 import { ProbeFault } from "./fault.ts";
 import type { Judgement } from "./judgement.ts";
-import { type Place, underScheme } from "./place.ts";
+import { authorizationAt, type Place, underScheme } from "./place.ts";
 import { greet } from "./preface.ts";
 import { step } from "./reason.ts";
 
@@ -83,14 +84,14 @@ export class GrpcConnection {
     const began = performance.now();
     const answer = await this.#ask("capabilities", getCapabilities, { instanceName }, deadline);
     const latencyMs = performance.now() - began;
-    if (!answer.ok) throw refused(place, answer.error, instanceName);
+    if (!answer.ok) throw refusal(place, answer.error, instanceName);
     const facts = cacheFacts(place, answer.message);
     const actionDigest = { hash: randomBytes(32).toString("hex"), sizeBytes: "1" };
     const action = await this.#ask("authority", getActionResult, { instanceName, actionDigest }, deadline);
     if (action.ok) {
       throw new ProbeFault("capabilities", `${place.shown} has a result for an action that cannot exist: it is no cache to believe`);
     }
-    if (action.error.code !== grpc.status.NOT_FOUND) throw refused(place, action.error, instanceName);
+    if (action.error.code !== grpc.status.NOT_FOUND) throw refusal(place, action.error, instanceName);
     return { latencyMs, facts };
   }
 
@@ -122,6 +123,7 @@ export class GrpcConnection {
         definition.requestSerialize,
         definition.responseDeserialize,
         request,
+        metadataAt(this.place),
         (error, message) => {
           signal.removeEventListener("abort", abort);
           if (signal.aborted) reject(signal.reason);
@@ -134,6 +136,14 @@ export class GrpcConnection {
       return promise;
     });
   }
+}
+
+/** With every call, as the tool sends it. */
+function metadataAt(place: Place): grpc.Metadata {
+  const metadata = new grpc.Metadata();
+  const authorization = authorizationAt(place);
+  if (authorization !== undefined) metadata.set("authorization", authorization);
+  return metadata;
 }
 
 type Method = MethodDefinition<object, object>;
@@ -151,7 +161,7 @@ function channelTo(place: Place, authorities: Authorities): grpc.Client {
   const host = endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host;
   const target = address.includes(":") ? `ipv6:[${address}]:${endpoint.port}` : `ipv4:${address}:${endpoint.port}`;
   const credentials = isTls(endpoint)
-    ? grpc.credentials.createFromSecureContext(authorities.contextFor(endpoint.kind))
+    ? grpc.credentials.createFromSecureContext(authorities.contextFor(place))
     : grpc.credentials.createInsecure();
   return new grpc.Client(target, credentials, {
     "grpc.default_authority": `${host}:${endpoint.port}`,
@@ -215,16 +225,15 @@ function cacheFacts(place: Place, message: unknown): CacheFacts {
 }
 
 /** A gRPC status in the user's words. */
-function refused(place: Place, error: grpc.ServiceError, instanceName: string): ProbeFault {
+function refusal(place: Place, error: grpc.ServiceError, instanceName: string): ProbeFault {
   const { shown } = place;
   const name = grpc.status[error.code] ?? String(error.code);
   const details = printable(error.details || messageOf(error), 160);
-  const next = "ask its operator for read access";
   switch (error.code) {
     case grpc.status.UNAUTHENTICATED:
-      return new ProbeFault("authority", `${shown} wants credentials (UNAUTHENTICATED: ${details})`, { next });
+      return refused(place, "unknown", `UNAUTHENTICATED: ${details}`);
     case grpc.status.PERMISSION_DENIED:
-      return new ProbeFault("authority", `${shown} refuses this machine (PERMISSION_DENIED: ${details})`, { next });
+      return refused(place, "forbidden", `PERMISSION_DENIED: ${details}`);
     case grpc.status.UNIMPLEMENTED:
       return new ProbeFault("capabilities", `${shown} answers gRPC but is no Remote Execution API cache (UNIMPLEMENTED)`);
     case grpc.status.NOT_FOUND:

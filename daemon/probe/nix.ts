@@ -1,10 +1,12 @@
 /** A Nix binary cache: `nix-cache-info`, and Attic's `cache-config` where there is one. */
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import * as v from "valibot";
 import type { CacheFacts, Candidate } from "../../contract/candidate.ts";
 import { nixPublicKey } from "../../contract/nix/key.ts";
 import type { NixHonour } from "../../contract/nix/trust.ts";
 import { printable } from "../../contract/text.ts";
+import { loginCommand, refused } from "./authority.ts";
 import type { ProbeContext } from "./context.ts";
 import type { Deadline } from "./deadline.ts";
 import { type Answer, type HttpConnection, refusal } from "./exchange.ts";
@@ -15,6 +17,8 @@ import type { Place } from "./place.ts";
 const publicKey = v.pipe(v.string(), v.regex(nixPublicKey));
 /** What every Nix has that was not built for another place. */
 const usualStoreDir = "/nix/store";
+/** The alphabet of store hashes (nix: libutil/hash.cc). */
+const nixBase32 = "0123456789abcdfghijklmnpqrsvwxyz";
 /** Attic's answer, as far as it matters here (attic: server/src/api/v1/cache_config.rs). */
 const cacheConfig = v.object({ public_key: publicKey });
 
@@ -25,7 +29,7 @@ const cacheConfig = v.object({ public_key: publicKey });
 export async function judgeNixCache(
   connection: HttpConnection,
   candidate: Candidate,
-  { nixKeys, nix }: Pick<ProbeContext, "nixKeys" | "nix">,
+  { nixKeys, nix, anonymously }: Pick<ProbeContext, "nixKeys" | "nix" | "anonymously">,
   deadline: Deadline,
 ): Promise<Judgement> {
   const { place } = connection;
@@ -34,6 +38,7 @@ export async function judgeNixCache(
   const info = await connection.exchange("GET", `${path}/nix-cache-info`, "handshake", deadline);
   const latencyMs = performance.now() - began;
   const facts = cacheInfo(info, place, nix?.storeDir ?? usualStoreDir);
+  if (place.kept !== undefined || anonymously === true) await mayRead(connection, deadline);
   const servedKey = await keyServedByAttic(connection, deadline);
   const publicKey = judgeKey(place, nixKeys, servedKey);
   const served = servedKey === undefined ? {} : { servedKey };
@@ -60,13 +65,11 @@ async function answered(honour: Promise<NixHonour>, place: Place, { signal }: De
 function cacheInfo(answer: Answer, place: Place, wanted: string): CacheFacts {
   const path = `${place.endpoint.path}/nix-cache-info`;
   if (answer.status === 401) {
-    throw new ProbeFault(
-      "authority",
-      `${place.shown} answers HTTP 401 for ${path}: the cache is private or missing, Attic does not tell which`,
-      {
-        next: "check the cache's name, or ask its operator to make it public",
-      },
-    );
+    const doubt = `for ${path}: the cache is private or missing, Attic does not tell which`;
+    if (place.kept !== undefined) throw refused(place, "unknown", `HTTP 401 ${doubt}`);
+    throw new ProbeFault("authority", `${place.shown} answers HTTP 401 ${doubt}`, {
+      next: `check the cache's name; with a token for it: ${loginCommand(place)}`,
+    });
   }
   if (answer.status === 404)
     throw new ProbeFault("capabilities", `${place.shown} has no Nix cache at ${place.endpoint.path || "/"} (HTTP 404)`);
@@ -86,6 +89,18 @@ function cacheInfo(answer: Answer, place: Place, wanted: string): CacheFacts {
   }
   const priority = /^\d{1,9}$/.test(fields.get("Priority") ?? "") ? Number(fields.get("Priority")) : undefined;
   return priority === undefined ? { storeDir } : { storeDir, priority };
+}
+
+/**
+ * What kind of cache it is, some tell everybody, and ask who reads only then: a path that cannot exist shows it. Any other
+ * answer is as good as 404, as it is to Nix (S3 says 403 for what is not there). Only where it matters what is kept here: this
+ * machine's Nix may have a netrc of its own that nobody else can read.
+ */
+async function mayRead(connection: HttpConnection, deadline: Deadline): Promise<void> {
+  const { place } = connection;
+  const hash = Array.from(randomBytes(32), (byte) => nixBase32[byte % nixBase32.length]).join("");
+  const answer = await connection.exchange("GET", `${place.endpoint.path}/${hash}.narinfo`, "authority", deadline);
+  if (answer.status === 401) throw refused(place, "unknown", "HTTP 401");
 }
 
 /** The key that Attic says belongs to the cache: shown and compared, never trusted. Undefined where the server is no Attic. */

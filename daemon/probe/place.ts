@@ -1,22 +1,39 @@
+import { authorizationOf } from "../../contract/credential.ts";
 import { type Endpoint, isTls } from "../../contract/endpoint.ts";
+import type { KeptCredential } from "../credentials/kept.ts";
 
-/** Where one climb goes: an endpoint, at the one address that is dialled for it. */
+/** Where one climb goes, an endpoint at the one address that is dialled for it, and what is kept for it. */
 export interface Place {
   readonly endpoint: Endpoint;
   readonly address: string;
   /** As messages name it: `100.64.0.5:9092`, or `cache.example:443 (100.64.0.5)`. */
   readonly shown: string;
+  /** Absent where the user is not logged in there. */
+  readonly kept?: KeptCredential | undefined;
+  /** Whose probe it is, for what to type; the default one where absent. */
+  readonly profile?: string | undefined;
 }
 
-export function placeOf(endpoint: Endpoint, address: string): Place {
+export function placeOf(endpoint: Endpoint, address: string, user: Pick<Place, "kept" | "profile"> = {}): Place {
   const host = endpoint.host.includes(":") ? `[${endpoint.host}]` : endpoint.host;
   const shown = `${host}:${endpoint.port}`;
-  return { endpoint, address, shown: endpoint.host === address ? shown : `${shown} (${address})` };
+  const { kept, profile } = user;
+  return { kept, profile, endpoint, address, shown: endpoint.host === address ? shown : `${shown} (${address})` };
 }
 
-/** The key of what is kept warm for a place. */
+/** The key of what is kept warm for a place: a connection never serves two logins. */
 export function keyOf(place: Place): string {
-  return `${place.endpoint.kind} ${place.endpoint.url} ${place.address}`;
+  return `${place.endpoint.kind} ${place.endpoint.url} ${place.address} ${loginOf(place) ?? "anonymous"}`;
+}
+
+/** The login that is used at a place; undefined where nothing is sent. */
+export function loginOf({ kept }: Place): string | undefined {
+  return kept?.state === "ready" ? kept.generation : undefined;
+}
+
+/** The Authorization header of every request at a place; undefined where there is none. */
+export function authorizationAt({ kept, endpoint }: Place): string | undefined {
+  return kept?.state === "ready" ? authorizationOf(kept.credential, endpoint.kind)?.reveal() : undefined;
 }
 
 /** The same host and port under another scheme. */

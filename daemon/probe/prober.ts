@@ -12,7 +12,7 @@ import type { GrpcConnection } from "./grpc.ts";
 import { judgeHttpCache } from "./http.ts";
 import type { Judgement } from "./judgement.ts";
 import { judgeNixCache } from "./nix.ts";
-import { type Place, placeOf } from "./place.ts";
+import { loginOf, type Place, placeOf } from "./place.ts";
 import { step } from "./reason.ts";
 import { type Lookup, resolveCandidate, systemLookup } from "./resolve.ts";
 import { checkRoute } from "./route.ts";
@@ -67,16 +67,21 @@ export class Prober {
     }
   }
 
-  /** Closes the warm connections of all other endpoints. */
-  retain(endpoints: readonly Endpoint[]): void {
-    void Promise.all([this.#http.retain(endpoints), this.#grpc.retain(endpoints)]);
+  /** Closes the warm connections of all other endpoints, and of all other logins. */
+  retain(endpoints: readonly Endpoint[], logins: readonly string[]): void {
+    const urls = new Set(endpoints.map(({ kind, url }) => `${kind} ${url}`));
+    const wanted = (place: Place): boolean => {
+      const login = loginOf(place);
+      return urls.has(`${place.endpoint.kind} ${place.endpoint.url}`) && (login === undefined || logins.includes(login));
+    };
+    void Promise.all([this.#http.retain(wanted), this.#grpc.retain(wanted)]);
   }
 
   /** Calls off what is running and closes every connection. */
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.all(this.#running);
-    await Promise.all([this.#http.retain([]), this.#grpc.retain([])]);
+    await Promise.all([this.#http.retain(() => false), this.#grpc.retain(() => false)]);
   }
 
   async #probe(candidate: Candidate, context: ProbeContext, signal: AbortSignal | undefined): Promise<ProbeResult> {
@@ -99,7 +104,7 @@ export class Prober {
       resolveCandidate(candidate, context, this.#lookup, signal),
     );
     const isWarm = (place: Place): boolean => this.#http.has(place) || this.#grpc.has(place);
-    const places = addresses.map((address) => placeOf(endpoint, address)).sort((a, b) => Number(isWarm(b)) - Number(isWarm(a)));
+    const places = addresses.map((address) => placeOf(endpoint, address, context)).sort((a, b) => Number(isWarm(b)) - Number(isWarm(a)));
     let first: ProbeFault | undefined;
     for (const [index, place] of places.entries()) {
       const share = deadline.share(1 / (places.length - index));

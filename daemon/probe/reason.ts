@@ -2,6 +2,7 @@
 import type { Rung } from "../../contract/candidate.ts";
 import { messageOf } from "../../contract/errors.ts";
 import { printable } from "../../contract/text.ts";
+import { certificateRefused } from "./authority.ts";
 import type { Deadline } from "./deadline.ts";
 import { ProbeFault } from "./fault.ts";
 import type { Place } from "./place.ts";
@@ -42,6 +43,8 @@ export function silence(rung: Rung, place: Place, afterMs: number): ProbeFault {
 /** What an error means at a rung. */
 export function failure(rung: Rung, place: Place, error: unknown): ProbeFault {
   const code = codeOf(error);
+  const unwelcome = certificateRefused(place, code);
+  if (unwelcome !== undefined) return unwelcome;
   const options = { kind: "broken", cause: error } as const;
   switch (code) {
     case "ECONNREFUSED":
@@ -69,6 +72,8 @@ export function failure(rung: Rung, place: Place, error: unknown): ProbeFault {
 /** What an error means during the TLS handshake. */
 export function tlsFailure(place: Place, error: unknown): ProbeFault {
   const code = codeOf(error) ?? "";
+  const unwelcome = certificateRefused(place, code);
+  if (unwelcome !== undefined) return unwelcome;
   const fault = (what: string, next?: string) =>
     new ProbeFault("handshake", `${place.shown} ${what}`, { kind: "broken", cause: error, next });
   switch (code) {

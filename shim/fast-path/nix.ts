@@ -1,7 +1,6 @@
 /** The fast path of nix and its other names. What it makes of an argument list is contract/nix/command-line.ts's quick judgement. */
 import {
   aloneOptions,
-  isSwitch,
   type NixClass,
   type NixName,
   nixCommandClasses,
@@ -9,11 +8,11 @@ import {
   nixLetters,
   nixOneWordOptions,
   nixTwoWordOptions,
-  offlineOptions,
   oneWordOptions,
   printingOptions,
   restOptions,
   sparingOptions,
+  standsForItself,
   startsProgram,
   substitutionOptions,
   substitutionSettings,
@@ -57,7 +56,7 @@ function commandOf(name: NixName): string {
   const tool = name === "nix" ? undefined : toolWords[name];
   const ones = name === "nix" ? [...oneWordOptions, ...nixOneWordOptions] : [...oneWordOptions, ...toolWords[name].one];
   const twos = name === "nix" ? [...twoWordOptions, ...nixTwoWordOptions] : twoWordOptions;
-  const aboutCaches = (takes: 0 | 1): string => anyOf(substitutionOptions.filter((option) => (isTakingNone(option) ? 0 : 1) === takes));
+  const aboutCaches = (takes: 0 | 1): string => anyOf(substitutionOptions.filter((option) => (standsForItself(option) ? 0 : 1) === takes));
   const alone = tool?.letters ?? nixLetters;
   return `_gf_class=${tool?.base ?? ""} _gf_command= _gf_runtime= _gf_skip=0 _gf_naming= _gf_open= _gf_doubt=
 for _gf_word in "$@"; do
@@ -126,10 +125,6 @@ ${
   if [ "$_gf_class" = unclear ]; then break; fi
 done
 `;
-}
-
-function isTakingNone(option: string): boolean {
-  return offlineOptions.includes(option) || isSwitch(option.replace(/^--no-/, ""));
 }
 
 /** An option that nobody knows: before `nix`'s command its value could pass for that. */

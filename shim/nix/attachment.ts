@@ -1,14 +1,25 @@
 /** Where the guard learns which Nix cache is attached, and on what terms: the published file, which the daemon may still have to write. */
 import { setTimeout as pause } from "node:timers/promises";
+import { entryFor } from "../../contract/credential.ts";
+import type { Endpoint } from "../../contract/endpoint.ts";
+import { FlywheelError } from "../../contract/errors.ts";
 import type { AttachedNixCache } from "../../contract/nix/injection.ts";
 import type { Paths } from "../../contract/paths.ts";
 import type { Profile } from "../../contract/profile.ts";
 import { readClock } from "../../daemon/api/client/clock.ts";
 import { DaemonClient } from "../../daemon/api/client/connection.ts";
+import { readCredentials } from "../../daemon/api/client/credentials/index-file.ts";
 import { readPublished } from "../../daemon/api/client/published.ts";
 import { type NoAttachment, noAttachment, type Patience, statusOf, withoutDaemon } from "../attachment.ts";
 
-export type NixStanding = { readonly state: "attached"; readonly cache: AttachedNixCache; readonly localProof: boolean } | NoAttachment;
+export type NixStanding =
+  | {
+      readonly state: "attached";
+      readonly cache: AttachedNixCache;
+      readonly aliases: readonly Endpoint[];
+      readonly localProof: boolean;
+    }
+  | NoAttachment;
 
 export interface NixAttachmentSource {
   /** @param withinMs how long the answer may take altogether; unbounded but for the guard's own waits where undefined */
@@ -16,6 +27,8 @@ export interface NixAttachmentSource {
 }
 
 export function nixAttachmentSource(paths: Paths, patience: Patience): NixAttachmentSource {
+  const credentials = new DaemonClient(paths);
+  const withNetrc = (standing: NixStanding, profile: Profile): Promise<NixStanding> => netrcFor(standing, profile, paths, credentials);
   const ask = async (profile: Profile): Promise<NixStanding> => {
     try {
       const status = await statusOf(paths, new DaemonClient(paths), "nix", profile.name, patience);
@@ -25,24 +38,46 @@ export function nixAttachmentSource(paths: Paths, patience: Patience): NixAttach
       return withoutDaemon(error, patience, paths, "ATTIC_SERVER");
     }
   };
-  return {
-    async current(profile, withinMs) {
-      const live = published(paths, profile.name);
-      if (live !== undefined) return live;
-      if (withinMs === undefined) return ask(profile);
-      const waited = new AbortController();
-      const late = pause(withinMs, undefined, { signal: waited.signal }).then(
-        (): NixStanding => ({ ...silence, reason: `nothing was attached within ${withinMs / 1000} s` }),
-        // Cancelled: the answer came first.
-        () => silence,
-      );
-      try {
-        return await Promise.race([ask(profile), late]);
-      } finally {
-        waited.abort();
-      }
-    },
+  const found = async (profile: Profile, withinMs: number | undefined): Promise<NixStanding> => {
+    const live = published(paths, profile.name);
+    if (live !== undefined) return live;
+    if (withinMs === undefined) return ask(profile);
+    const waited = new AbortController();
+    const late = pause(withinMs, undefined, { signal: waited.signal }).then(
+      (): NixStanding => ({ ...silence, reason: `nothing was attached within ${withinMs / 1000} s` }),
+      // Cancelled: the answer came first.
+      () => silence,
+    );
+    try {
+      return await Promise.race([ask(profile), late]);
+    } finally {
+      waited.abort();
+    }
   };
+  return { current: async (profile, withinMs) => withNetrc(await found(profile, withinMs), profile) };
+}
+
+/** Nix takes what the user logged in with from a file, and only from a user whom its daemon trusts. */
+async function netrcFor(standing: NixStanding, profile: Profile, paths: Paths, client: DaemonClient): Promise<NixStanding> {
+  if (standing.state !== "attached" || !standing.cache.trustedUser || profile.nix.netrc === "system") return standing;
+  const { endpoint } = standing.cache;
+  try {
+    const entry = entryFor(readCredentials(paths), profile.name, [endpoint, ...standing.aliases]);
+    if (entry === undefined) return standing;
+    const { directory } = await client.generation({ profile: profile.name, kind: "nix", endpoint: endpoint.url });
+    return { ...standing, cache: { ...standing.cache, netrc: plain(`${directory}/netrc`) } };
+  } catch (error) {
+    if (!(error instanceof FlywheelError)) throw error;
+    return { ...silence, reason: `the credential of ${endpoint.url} cannot be used: ${error.message}`, next: error.next };
+  }
+}
+
+/** A setting is one word. */
+function plain(path: string): string {
+  if (!/[\s#]/.test(path)) return path;
+  throw new FlywheelError("runtime-directory-unsafe", `Nix takes no netrc-file with white space or # in its path: ${path}`, {
+    next: "set GF_RUNTIME_DIR to a directory of plain characters",
+  });
 }
 
 const silence: NoAttachment = { state: "unattached", reason: "nothing is attached", since: undefined, tried: [], next: undefined };
@@ -55,7 +90,7 @@ function withReason(standing: NoAttachment, attached: boolean): NoAttachment {
 function published(paths: Paths, profile: string): NixStanding | undefined {
   const reading = readPublished(paths, profile, "nix", readClock());
   if (reading.state !== "live") return undefined;
-  const { endpoint, nix, state } = reading.published;
+  const { endpoint, aliases, nix, state } = reading.published;
   if (endpoint === undefined || nix === undefined) return undefined;
-  return { state: "attached", cache: { endpoint, ...nix }, localProof: state === "local-proof" };
+  return { state: "attached", cache: { endpoint, ...nix }, aliases, localProof: state === "local-proof" };
 }

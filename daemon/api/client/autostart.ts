@@ -26,8 +26,11 @@ export interface StartOptions {
  */
 export const nodeFlags = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=1"] as const;
 
-/** What the daemon may know of whoever started it. PATH is fixed: it is for `tailscale` alone. */
-const inherited = ["HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"] as const;
+/** What the daemon may know of whoever started it: the session's bus leads to its keyring. PATH is fixed: it is for `tailscale` alone. */
+const inherited = [
+  ...["HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"],
+  "DBUS_SESSION_BUS_ADDRESS",
+] as const;
 /** Where this machine's Nix lives, if not in its usual place (daemon/nix/place.ts). */
 const nixPlaces = ["NIX_STORE_DIR", "NIX_STATE_DIR", "NIX_CONF_DIR", "NIX_DAEMON_SOCKET_PATH"] as const;
 export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin:/opt/homebrew/bin";

@@ -65,6 +65,8 @@ export class ToldDaemon {
         detach: () => this.#ask("detach"),
         up: () => this.#ask("up"),
         probe: () => Promise.reject(new FlywheelError("usage", "nobody asks that here")),
+        credential: () => Promise.reject(new FlywheelError("usage", "nobody asks that here")),
+        generation: () => Promise.reject(new FlywheelError("usage", "nobody asks that here")),
         reload: () => {
           this.asked.push("reload");
         },

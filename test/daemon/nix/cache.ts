@@ -20,6 +20,10 @@ export interface NixCache {
   requests(): readonly string[];
   /** What Attic's cache-config says that its key is; undefined, as at first: it is no Attic. */
   serveKey(key: string | undefined): void;
+  /** From now on whoever does not say this in the Authorization header gets 401, whatever they ask for. */
+  demand(authorization: string): void;
+  /** The Authorization headers that came so far, empty for none. */
+  said(): readonly string[];
   /** Every archive breaks off from now on after some bytes. */
   cutArchives(): void;
   stop(): Promise<void>;
@@ -62,13 +66,18 @@ export async function makeNixCache(storeDir: string): Promise<NixCache> {
   await nix(["store", "delete", "--ignore-liveness", "-f", expression, ...names]);
 
   const asked: string[] = [];
+  const said: string[] = [];
+  let demanded: string | undefined;
   let key: string | undefined;
   let cutting = false;
   const open = new Set<Socket>();
   const server = createServer((request, response) => {
     const path = normalize(decodeURIComponent((request.url ?? "/").replace(/\?.*$/, "")));
     asked.push(`${request.method ?? ""} ${path}`);
-    if (path === "/_api/v1/cache-config/main" && key !== undefined) response.end(JSON.stringify({ is_public: true, public_key: key }));
+    const authorization = request.headers.authorization ?? "";
+    said.push(authorization);
+    if (demanded !== undefined && authorization !== demanded) response.writeHead(401, { "www-authenticate": "Basic realm=cache" }).end();
+    else if (path === "/_api/v1/cache-config/main" && key !== undefined) response.end(JSON.stringify({ is_public: true, public_key: key }));
     else if (!path.startsWith("/main/")) response.writeHead(404).end();
     else send(join(served, path.slice("/main".length)), response, request.method === "HEAD", cutting && path.startsWith("/main/nar/"));
   });
@@ -94,6 +103,10 @@ export async function makeNixCache(storeDir: string): Promise<NixCache> {
     serveKey: (served) => {
       key = served;
     },
+    demand: (authorization) => {
+      demanded = authorization;
+    },
+    said: () => said,
     cutArchives: () => {
       cutting = true;
     },

@@ -44,9 +44,9 @@ describe.each(protocols)("the warm connection of %s", (scheme, start, dialled) =
     const cache = await peer(start());
     const probing = prober();
     const one = candidate(`${scheme}://127.0.0.1:${cache.port}`);
-    for (const close of [() => probing.retain([]), () => probing.close()]) {
+    for (const close of [() => probing.retain([], []), () => probing.close()]) {
       await probing.probe(one, proofContext);
-      probing.retain([one.endpoint]);
+      probing.retain([one.endpoint], []);
       const [kept] = cache.open().filter((socket) => !socket.destroyed && !socket.readableEnded);
       if (kept === undefined) throw new Error("no connection was kept");
       const closed = cache.open().map((socket) => once(socket, "close"));

@@ -78,7 +78,7 @@ describe("a Remote Execution API cache", () => {
       "UNAUTHENTICATED",
       capabilities({ code: status.UNAUTHENTICATED, details: "who?" }),
       "authority",
-      /wants credentials \(UNAUTHENTICATED: who\?\)/,
+      /asks for a credential, and none is kept for it \(UNAUTHENTICATED: who\?\)/,
     ],
     [
       "PERMISSION_DENIED",

@@ -67,7 +67,7 @@ describe("a Bazel HTTP cache", () => {
     (_request, response) =>
       response.writeHead(code, headers).end("<html>");
   const answers: readonly [string, RequestListener, string, RegExp][] = [
-    ["401", status(401), "authority", /wants credentials \(HTTP 401\)/],
+    ["401", status(401), "authority", /asks for a credential, and none is kept for it \(HTTP 401\)/],
     ["403", status(403), "authority", /refuses this machine \(HTTP 403\)/],
     [
       "a redirect",

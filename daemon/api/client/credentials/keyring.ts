@@ -3,9 +3,11 @@
  * takes a locked keyring for an empty one, and where there is no Secret Service it keeps secrets in the kernel's keyring,
  * until the next boot (tried on 2.1).
  */
-import { AsyncEntry } from "@napi-rs/keyring";
+import type { AsyncEntry } from "@napi-rs/keyring";
 import { FlywheelError, messageOf } from "../../../../contract/errors.ts";
 import { Secret } from "../../../../contract/secret.ts";
+import { printable } from "../../../../contract/text.ts";
+import { nativeKeyring } from "./native.ts";
 import type { Vault } from "./vault.ts";
 
 const service = "gloriousflywheel";
@@ -26,6 +28,7 @@ export function keyringVault(): Vault {
 }
 
 function entryOf(generation: string): AsyncEntry {
+  const { AsyncEntry } = nativeKeyring();
   return new AsyncEntry(service, generation, { linux: { store: "secret-service" } });
 }
 
@@ -33,7 +36,7 @@ async function asked<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   try {
     return await work(AbortSignal.timeout(patience));
   } catch (error) {
-    throw faultOf(error);
+    throw error instanceof FlywheelError ? error : faultOf(error);
   }
 }
 
@@ -48,12 +51,19 @@ function faultOf(error: unknown): FlywheelError {
   }
   if (/Rejected send message|AccessDenied|denied|not authorized|-25293|-128/i.test(words)) {
     return new FlywheelError("keyring-denied", "the system's keyring does not let this program in", {
-      next: "allow it in the keyring, or keep secrets in files of yours: flywheel login --store file",
+      next: "allow it in the keyring, or keep secrets in files of yours: flywheel login <endpoint> --store file",
       cause: error,
     });
   }
-  return new FlywheelError("keyring-missing", "there is no keyring here (no Secret Service answers on the session's bus)", {
-    next: "on a machine without a desktop, keep secrets in files of yours (0600): flywheel login --store file",
+  if (/not provided by any|autolaunch|ServiceUnknown|NameHasNoOwner|Failed to connect to socket|Connection refused/i.test(words)) {
+    return new FlywheelError("keyring-missing", "there is no keyring here (no Secret Service answers on the session's bus)", {
+      next: "on a machine without a desktop, keep secrets in files of yours (0600): flywheel login <endpoint> --store file",
+      cause: error,
+    });
+  }
+  const reason = /did not receive a reply|NoReply|timed? ?out|aborted/i.test(words) ? "it does not answer" : printable(words, 200);
+  return new FlywheelError("keyring-missing", `the system's keyring cannot be used: ${reason}`, {
+    next: "see that it works for other programs, or keep secrets in files of yours (0600): flywheel login <endpoint> --store file",
     cause: error,
   });
 }

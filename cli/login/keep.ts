@@ -1,0 +1,110 @@
+/** Keeps a login, and forgets one. */
+import { chmodSync, readdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { type CredentialEntry, type CredentialIndex, endpointOf, type SecretStore } from "../../contract/credential.ts";
+import { sameEndpoint } from "../../contract/endpoint.ts";
+import { FlywheelError } from "../../contract/errors.ts";
+import { generationPath, type Paths, secretPath } from "../../contract/paths.ts";
+import type { Secret } from "../../contract/secret.ts";
+import { changeCredentials } from "../../daemon/api/client/credentials/index-file.ts";
+import { type Vault, vaultOf } from "../../daemon/api/client/credentials/vault.ts";
+import { inspectRuntimeDirectory } from "../../daemon/api/client/directory.ts";
+import { loginCommand } from "./words.ts";
+
+/**
+ * Writes the secret, then the index, then removes the secret that nobody needs any more: whoever reads meanwhile finds
+ * either login whole.
+ * @param secret undefined for a certificate, whose files stay where they are
+ * @param chosen where secrets go from now on; undefined: as before
+ * @returns what of an earlier login could not be removed, in words
+ * @throws FlywheelError where it cannot be kept: then all is as it was
+ */
+export async function keep(
+  paths: Paths,
+  entry: CredentialEntry,
+  { secret, chosen }: { readonly secret: Secret | undefined; readonly chosen: SecretStore | undefined },
+): Promise<readonly string[]> {
+  const vault = entry.how.scheme === "mtls" ? undefined : await vaultOf(paths, entry.how.store);
+  if (vault !== undefined && secret !== undefined) await write(vault, entry, secret);
+  let replaced: readonly CredentialEntry[] = [];
+  try {
+    await changeCredentials(paths, (index) => {
+      replaced = index.entries.filter((one) => isSameLogin(one, entry));
+      const others = index.entries.filter((one) => !replaced.includes(one));
+      return { ...index, store: chosen ?? index.store, entries: [...others, entry] };
+    });
+  } catch (error) {
+    await vault?.remove(entry.generation).catch(() => {
+      // The first error is the one to tell.
+    });
+    throw error;
+  }
+  return (await Promise.all(replaced.map((one) => removeSecret(paths, one)))).filter((left) => left !== undefined);
+}
+
+/**
+ * Removes entries from the index, then their secrets.
+ * @returns what could not be removed, in words
+ * @throws FlywheelError `credentials-unusable` where the index cannot be changed: then all is as it was
+ */
+export async function forget(paths: Paths, entries: readonly CredentialEntry[]): Promise<readonly string[]> {
+  const gone = new Set(entries.map(({ generation }) => generation));
+  const without = (index: CredentialIndex): CredentialIndex => ({
+    ...index,
+    entries: index.entries.filter(({ generation }) => !gone.has(generation)),
+  });
+  await changeCredentials(paths, without);
+  return (await Promise.all(entries.map((entry) => removeSecret(paths, entry)))).filter((left) => left !== undefined);
+}
+
+/**
+ * What tools read from files, of one login: at once, since the 24 h are for builds that go on, and this one is over.
+ * @returns the directories that could not be removed
+ */
+export function removeGenerations(paths: Paths, { generation }: CredentialEntry): readonly string[] {
+  const parent = dirname(generationPath(paths, "x"));
+  if (!inspectRuntimeDirectory(parent).ok) return [];
+  const left: string[] = [];
+  for (const name of readdirSync(parent).filter((each) => each.startsWith(`${generation}-`))) {
+    const directory = join(parent, name);
+    try {
+      chmodSync(directory, 0o700);
+      rmSync(directory, { recursive: true, force: true });
+    } catch {
+      left.push(directory);
+    }
+  }
+  return left;
+}
+
+/** The one that is there may be locked by now: what is left is told, with where it lies. */
+async function removeSecret(paths: Paths, { how, generation, endpoint }: CredentialEntry): Promise<string | undefined> {
+  if (how.scheme === "mtls") return undefined;
+  try {
+    await (await vaultOf(paths, how.store)).remove(generation);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof FlywheelError)) throw error;
+    const place = how.store === "file" ? secretPath(paths, generation) : `the keyring (service gloriousflywheel, user ${generation})`;
+    return `the secret of ${endpoint} is still in ${place}: ${error.message}`;
+  }
+}
+
+/** Where the keyring cannot be had, the whole of what to type instead. */
+async function write(vault: Vault, entry: CredentialEntry, secret: Secret): Promise<void> {
+  try {
+    await vault.write(entry.generation, secret);
+  } catch (error) {
+    if (!(error instanceof FlywheelError) || (error.code !== "keyring-missing" && error.code !== "keyring-denied")) throw error;
+    const first = error.code === "keyring-denied" ? "allow it in the keyring, or keep" : "without a desktop, keep";
+    throw new FlywheelError(error.code, `nothing was kept: ${error.message}`, {
+      next: `${first} secrets in files of yours (0600), from now on: ${loginCommand(entry)} --store file`,
+      cause: error,
+    });
+  }
+}
+
+function isSameLogin(a: CredentialEntry, b: CredentialEntry): boolean {
+  const [one, other] = [endpointOf(a), endpointOf(b)];
+  return a.profile === b.profile && one !== undefined && other !== undefined && sameEndpoint(one, other);
+}

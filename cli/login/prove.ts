@@ -1,0 +1,27 @@
+/** What a cache makes of a credential, before it is kept. */
+import type { ProbeReport } from "../../contract/api.ts";
+import type { Credential } from "../../contract/credential.ts";
+import type { Endpoint } from "../../contract/endpoint.ts";
+import { hasLocalProof } from "../../contract/environment.ts";
+import { FlywheelError } from "../../contract/errors.ts";
+import { printable } from "../../contract/text.ts";
+import { probeOnce } from "../../daemon/api/client/probe-once.ts";
+import type { Context } from "../context.ts";
+import { waitingFor } from "../output/progress.ts";
+
+export type Proof =
+  | { readonly outcome: "proved" }
+  /** Nobody asked, or nobody answered. */
+  | { readonly outcome: "unproved"; readonly reason: string };
+
+/** @throws FlywheelError `credentials-unusable` where the cache answers and will not have it */
+export async function prove({ env, profile, output }: Context, endpoint: Endpoint, credential: Credential): Promise<Proof> {
+  const request = { profile, kind: endpoint.kind, endpoint: endpoint.url, localProof: hasLocalProof(env) };
+  const report: ProbeReport = await waitingFor(output, "asking the cache with it", () => probeOnce(request, credential));
+  if (report.ok) return { outcome: "proved" };
+  const reason = `${report.rung}: ${printable(report.reason, 400)}`;
+  if (report.rung !== "authority") return { outcome: "unproved", reason };
+  throw new FlywheelError("credentials-unusable", `nothing was kept: with it ${endpoint.url} does not prove itself: ${reason}`, {
+    next: `${report.next === null ? "" : `${printable(report.next, 400)}; `}to keep it all the same: --no-verify`,
+  });
+}

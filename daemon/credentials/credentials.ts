@@ -1,0 +1,188 @@
+/** The user's logins, as the daemon uses them: to prove a cache, to tell of it, and to hand them to the tools it is for. */
+import { createHash } from "node:crypto";
+import type { CredentialAnswer, CredentialReport, CredentialRequest, GenerationRequest } from "../../contract/api.ts";
+import { bazelrcText } from "../../contract/bazel/credential-rc.ts";
+import type { Candidate } from "../../contract/candidate.ts";
+import type { CredentialEntry } from "../../contract/credential.ts";
+import { type Endpoint, parseEndpoint, sameEndpoint, type Tool } from "../../contract/endpoint.ts";
+import { FlywheelError } from "../../contract/errors.ts";
+import { netrcText } from "../../contract/nix/netrc.ts";
+import type { Paths } from "../../contract/paths.ts";
+import { Secret } from "../../contract/secret.ts";
+import { printable } from "../../contract/text.ts";
+import { generationDirectory } from "../api/client/credentials/generations.ts";
+import type { OwnNetrc } from "../nix/netrc.ts";
+import type { ProbeContext } from "../probe/context.ts";
+import { Generations } from "./generations.ts";
+import { askedOf, belongs, helperAnswer, unusable } from "./helper.ts";
+import type { KeptCredential } from "./kept.ts";
+import { CredentialMemory } from "./memory.ts";
+import { Needs } from "./needs.ts";
+
+/** How often old directories are looked for, besides at each new one: milliseconds. */
+const prunes = 3_600_000;
+
+export interface CredentialsOptions {
+  readonly paths: Paths;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** What discovery found for a profile; none where it is not in use. */
+  readonly candidates: (profile: string, kind: Tool) => readonly Candidate[];
+  /** What this user's Nix would read without us. */
+  readonly ownNetrc: () => OwnNetrc;
+  /** Secrets came after somebody stopped waiting for them: what was proved without is to be proved again. */
+  readonly onLate: () => void;
+  /** What there is to tell of a credential is another now. */
+  readonly onChange: () => void;
+}
+
+export class Credentials {
+  readonly #options: CredentialsOptions;
+  readonly #memory: CredentialMemory;
+  readonly #needs: Needs;
+  readonly #generations: Generations;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(options: CredentialsOptions) {
+    const { paths, env, onLate, onChange } = options;
+    this.#options = options;
+    this.#memory = new CredentialMemory({ paths, env, onLate });
+    this.#needs = new Needs(onChange);
+    this.#generations = new Generations(paths);
+    this.#timer = setInterval(() => this.#generations.prune(), prunes).unref();
+  }
+
+  /**
+   * Reads what the user is logged in to again; what belongs to a login that is gone goes at once.
+   * @throws FlywheelError `credentials-unusable`: then everything stays as it was
+   */
+  load(): void {
+    this.#memory.load();
+    this.#needs.retain(this.logins);
+    this.#generations.prune(this.logins);
+  }
+
+  /** Somebody is there now: a keyring that was locked is asked again. */
+  reconsider(): void {
+    this.#memory.reconsider();
+    this.#needs.retain(this.logins);
+  }
+
+  /** The generations of all logins. */
+  get logins(): readonly string[] {
+    return this.#memory.index.entries.map(({ generation }) => generation);
+  }
+
+  /** The login to a candidate: by its endpoint, or by an alias that discovery itself gave. */
+  entry(profile: string, { endpoint, aliases }: Candidate): CredentialEntry | undefined {
+    return this.#memory.entry(profile, [endpoint, ...aliases]);
+  }
+
+  /** What a probe of a candidate may send. */
+  kept(profile: string, { endpoint, aliases }: Candidate): Promise<KeptCredential | undefined> {
+    return this.#memory.kept(profile, [endpoint, ...aliases]);
+  }
+
+  /** A candidate passed its probe. */
+  proved(candidate: Candidate, context: ProbeContext): void {
+    if (context.kept?.state === "ready") this.#needs.ask(context.kept.generation, candidate, context);
+  }
+
+  report(profile: string, candidate: Candidate): CredentialReport | undefined {
+    const entry = this.entry(profile, candidate);
+    if (entry === undefined) return undefined;
+    const { how, at, expires, generation } = entry;
+    return { scheme: how.scheme, since: at, expires, needed: this.#needs.of(generation, candidate) };
+  }
+
+  /** @throws FlywheelError `usage`, or `credentials-unusable` where there is one that cannot be used */
+  async answer({ profile, uri }: CredentialRequest): Promise<CredentialAnswer> {
+    const asked = askedOf(uri);
+    const owners = this.#memory.index.entries.filter(
+      (entry) => (profile === null || entry.profile === profile) && belongs(asked, entry, this.#candidatesOf(entry)),
+    );
+    const [first] = owners;
+    if (first === undefined) return { headers: {}, expires: null };
+    if (owners.some((other) => other.profile !== first.profile)) return await this.#common(owners, `${asked.host}:${asked.port}`);
+    return helperAnswer(first, await this.#memory.read(first));
+  }
+
+  /**
+   * Makes the files from which a tool takes the credential of an endpoint.
+   * @returns their directory
+   * @throws FlywheelError `endpoint-invalid`, `credentials-unusable`, `runtime-directory-unsafe`
+   */
+  async generation({ profile, kind, endpoint: text }: GenerationRequest): Promise<string> {
+    const parsed = parseEndpoint(text, kind);
+    if (!parsed.ok) throw new FlywheelError("endpoint-invalid", printable(parsed.message));
+    const { endpoint } = parsed;
+    const entry = this.#memory.entry(profile, this.#spellings(profile, endpoint));
+    const login = `login ${kind === "nix" ? "--kind nix " : ""}`;
+    if (entry === undefined) {
+      throw new FlywheelError("credentials-unusable", `no credential is kept for ${endpoint.url}`, {
+        next: `flywheel ${login}${endpoint.url}`,
+      });
+    }
+    if (kind === "bazel" && !entry.legacyHeader) {
+      throw new FlywheelError(
+        "credentials-unusable",
+        `a Bazel before 6.3 takes the credential of ${endpoint.url} only as a header, which it writes to files of its own, and that was not allowed`,
+        { next: `flywheel ${login}--allow-legacy-header ${entry.endpoint}, or Bazel 6.3 and newer` },
+      );
+    }
+    const kept = await this.#memory.read(entry);
+    if (kept.state === "expired") throw unusable(entry, kept);
+    const ready = (): Extract<KeptCredential, { state: "ready" }> => {
+      if (kept.state !== "ready") throw unusable(entry, kept);
+      return kept;
+    };
+    const base = generationDirectory(this.#options.paths, entry, endpoint);
+    if (kind === "bazel") {
+      await this.#generations.make(base, "bazelrc", () => new Secret(bazelrcText(endpoint, ready().credential)));
+      return base;
+    }
+    const own = this.#ownNetrc();
+    // With what the user's own netrc says besides: another one makes another directory.
+    const directory = own === "" ? base : `${base}-${createHash("sha256").update(own).digest("hex").slice(0, 16)}`;
+    await this.#generations.make(directory, "netrc", () => new Secret(netrcText(endpoint, ready().credential, own)));
+    return directory;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#memory.close();
+    await this.#needs.close();
+  }
+
+  /** Of several profiles' logins to one cache: what they all say, or nobody knows which is meant. */
+  async #common(owners: readonly CredentialEntry[], host: string): Promise<CredentialAnswer> {
+    const answers = await Promise.all(owners.map(async (entry) => helperAnswer(entry, await this.#memory.read(entry))));
+    const [first] = answers;
+    const differ = answers.some(({ headers }) => headers["Authorization"]?.[0] !== first?.headers["Authorization"]?.[0]);
+    if (first !== undefined && !differ) return first;
+    const profiles = [...new Set(owners.map((entry) => entry.profile))].join(" and ");
+    throw new FlywheelError("credentials-unusable", `the profiles ${profiles} have different credentials for ${host}`, {
+      next: "set GF_PROFILE to the one that is meant",
+    });
+  }
+
+  /** The candidates that are the cache of a login, by discovery's own word. */
+  #candidatesOf(entry: CredentialEntry): readonly Candidate[] {
+    const { profile, kind } = entry;
+    return this.#options.candidates(profile, kind).filter((candidate) => this.entry(profile, candidate) === entry);
+  }
+
+  #spellings(profile: string, endpoint: Endpoint): readonly Endpoint[] {
+    const candidate = this.#options
+      .candidates(profile, endpoint.kind)
+      .find((one) => [one.endpoint, ...one.aliases].some((spelling) => sameEndpoint(spelling, endpoint)));
+    return candidate === undefined ? [endpoint] : [candidate.endpoint, ...candidate.aliases];
+  }
+
+  #ownNetrc(): string {
+    const own = this.#options.ownNetrc();
+    if (own.state === "read") return own.text;
+    throw new FlywheelError("credentials-unusable", `${own.file}, from which this machine's Nix takes credentials, cannot be read here`, {
+      next: 'have an administrator keep the credential there, and say so in the profile: [nix] netrc = "system"',
+    });
+  }
+}

@@ -1,0 +1,73 @@
+/** What a credential helper answers for a URI: which login it belongs to, if to any. Pure. */
+import type { CredentialAnswer } from "../../contract/api.ts";
+import type { Candidate } from "../../contract/candidate.ts";
+import { authorizationOf, type CredentialEntry, endpointOf } from "../../contract/credential.ts";
+import type { Endpoint, Scheme } from "../../contract/endpoint.ts";
+import { FlywheelError } from "../../contract/errors.ts";
+import { span } from "../../contract/words.ts";
+import type { KeptCredential } from "./kept.ts";
+
+/** What Bazel asks for: gRPC's URIs are https whatever the channel is, and a port that is https' own may be left out. */
+interface Asked {
+  readonly scheme: "http" | "https";
+  readonly host: string;
+  readonly port: number;
+}
+
+/** @throws FlywheelError `usage` where it is no URI of a host */
+export function askedOf(uri: string): Asked {
+  const url = URL.parse(uri);
+  if (url === null || (url.protocol !== "https:" && url.protocol !== "http:") || url.hostname === "") {
+    throw new FlywheelError("usage", "uri: expected an http or https URI");
+  }
+  const scheme = url.protocol === "https:" ? "https" : "http";
+  const host = url.hostname.replace(/^\[|\]$/g, "").toLowerCase();
+  return { scheme, host, port: url.port === "" ? (scheme === "https" ? 443 : 80) : Number(url.port) };
+}
+
+/** Under which scheme Bazel asks for an endpoint. */
+const askedAs: Record<Scheme, Asked["scheme"]> = { grpc: "https", grpcs: "https", https: "https", http: "http" };
+
+/** Whether the URI is of this login: of its endpoint, or of a candidate's that is the same cache by discovery's own word. */
+export function belongs(asked: Asked, entry: CredentialEntry, candidates: readonly Candidate[]): boolean {
+  const own = endpointOf(entry);
+  if (own === undefined || own.kind !== "bazel") return false;
+  const spellings = [own, ...candidates.flatMap(spellingsOf)];
+  return spellings.some(({ scheme, host, port }) => askedAs[scheme] === asked.scheme && host === asked.host && port === asked.port);
+}
+
+/** The endpoint, its aliases, and the addresses that discovery fixed for it. */
+function spellingsOf({ endpoint, aliases, source }: Candidate): readonly Pick<Endpoint, "scheme" | "host" | "port">[] {
+  const { scheme, port } = endpoint;
+  const pinned = "pin" in source ? source.pin.map((host) => ({ scheme, host, port })) : [];
+  return [endpoint, ...aliases, ...pinned];
+}
+
+/** @throws FlywheelError `credentials-unusable` where it has expired or cannot be read */
+export function helperAnswer(entry: CredentialEntry, kept: KeptCredential): CredentialAnswer {
+  switch (kept.state) {
+    case "ready": {
+      const authorization = authorizationOf(kept.credential, "bazel");
+      const headers: CredentialAnswer["headers"] = authorization === undefined ? {} : { Authorization: [authorization.reveal()] };
+      return { headers, expires: entry.expires };
+    }
+    case "expired":
+    case "unreadable":
+      throw unusable(entry, kept);
+  }
+}
+
+/** Why what is kept cannot be used now. */
+export function unusable({ endpoint, kind }: CredentialEntry, kept: Exclude<KeptCredential, { state: "ready" }>): FlywheelError {
+  const login = `flywheel login ${kind === "nix" ? "--kind nix " : ""}${endpoint}`;
+  switch (kept.state) {
+    case "expired": {
+      const ago = span((Date.now() - Date.parse(kept.expires)) / 1000);
+      return new FlywheelError("credentials-unusable", `the credential of ${endpoint} expired ${ago} ago`, { next: login });
+    }
+    case "unreadable":
+      return new FlywheelError("credentials-unusable", `the credential of ${endpoint} cannot be read: ${kept.reason}`, {
+        next: kept.next ?? login,
+      });
+  }
+}

@@ -1,0 +1,21 @@
+/** What is kept for one endpoint, as far as anybody may use it now. */
+import type { Credential, CredentialScheme } from "../../contract/credential.ts";
+
+export type KeptCredential =
+  /** `generation` names the login; what was given for one probe alone has neither that nor a time. */
+  | { readonly state: "ready"; readonly credential: Credential; readonly since: string | undefined; readonly generation: string }
+  /** Never sent. Times are ISO 8601. */
+  | { readonly state: "expired"; readonly scheme: CredentialScheme; readonly since: string; readonly expires: string }
+  /** Its secret is where it cannot be read: a keyring that is locked, a file that is gone. */
+  | {
+      readonly state: "unreadable";
+      readonly scheme: CredentialScheme;
+      readonly since: string;
+      readonly reason: string;
+      readonly next: string | undefined;
+    };
+
+/** For one probe alone: nobody has kept it yet. */
+export function given(credential: Credential): KeptCredential {
+  return { state: "ready", credential, since: undefined, generation: "given" };
+}

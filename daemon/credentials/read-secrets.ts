@@ -1,0 +1,38 @@
+/** `flywheeld secrets`: reads secrets for the daemon and ends. The keyring's native part, and whatever it asks of the user, live here alone. */
+import type { CredentialEntry } from "../../contract/credential.ts";
+import { writeCredential } from "../../contract/credential-wire.ts";
+import { FlywheelError, messageOf } from "../../contract/errors.ts";
+import type { Paths } from "../../contract/paths.ts";
+import { readCredentials } from "../api/client/credentials/index-file.ts";
+import { credentialOf } from "../api/client/credentials/vault.ts";
+import type { ReadSecret } from "./child.ts";
+
+/**
+ * @param generations of the logins whose secrets are wanted
+ * @param tell called with each, as soon as it is known
+ */
+export async function readSecrets(paths: Paths, generations: readonly string[], tell: (secret: ReadSecret) => void): Promise<void> {
+  const { entries } = readCredentials(paths);
+  /** A keyring that would not be opened for one is not asked for the next: each asking may open a dialog. */
+  let closed: FlywheelError | undefined;
+  for (const generation of generations) {
+    const entry = entries.find((one) => one.generation === generation);
+    if (entry === undefined) continue;
+    const inKeyring = entry.how.scheme !== "mtls" && entry.how.store === "keyring";
+    const fault = inKeyring ? closed : undefined;
+    const read = fault === undefined ? await attempt(paths, entry) : { fault };
+    if ("fault" in read) {
+      const { code, message, next } = read.fault;
+      if (inKeyring && code.startsWith("keyring-")) closed = read.fault;
+      tell({ generation, ok: false, reason: message, next: next ?? null });
+    } else tell({ generation, ok: true, credential: read.text });
+  }
+}
+
+async function attempt(paths: Paths, entry: CredentialEntry): Promise<{ readonly text: string } | { readonly fault: FlywheelError }> {
+  try {
+    return { text: writeCredential(await credentialOf(paths, entry)).reveal() };
+  } catch (error) {
+    return { fault: error instanceof FlywheelError ? error : new FlywheelError("internal", messageOf(error), { cause: error }) };
+  }
+}

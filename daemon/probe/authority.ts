@@ -1,0 +1,92 @@
+/** The rung `authority`, as far as credentials go: what a cache that says no means by it, with what is kept for it in mind. */
+import type { CredentialScheme } from "../../contract/credential.ts";
+import { span } from "../../contract/words.ts";
+import { ProbeFault } from "./fault.ts";
+import type { Place } from "./place.ts";
+
+/** `unknown`: it wants to know who asks (HTTP 401, UNAUTHENTICATED). `forbidden`: it knows, and says no (HTTP 403, PERMISSION_DENIED). */
+export type No = "unknown" | "forbidden";
+
+const askOperator = "ask its operator for read access";
+
+/** @param answer the cache's own word, for brackets: `HTTP 401` */
+export function refused(place: Place, no: No, answer: string): ProbeFault {
+  const { shown, kept } = place;
+  const login = loginCommand(place);
+  switch (kept?.state) {
+    case undefined:
+      return no === "unknown"
+        ? fault(`${shown} asks for a credential, and none is kept for it (${answer})`, login)
+        : fault(`${shown} refuses this machine (${answer})`, `${askOperator}, or if you have a credential: ${login}`);
+    case "expired":
+      return fault(
+        `${shown} asks for a credential, and the ${named(kept.scheme)} kept for it expired ${ago(kept.expires)} (${answer})`,
+        login,
+      );
+    case "unreadable":
+      return fault(
+        `${shown} asks for a credential, and the ${named(kept.scheme)} kept for it cannot be read: ${kept.reason} (${answer})`,
+        kept.next ?? login,
+      );
+    case "ready": {
+      const what = `the ${named(kept.credential.scheme)} ${kept.since === undefined ? "given" : `kept since ${kept.since.slice(0, 10)}`}`;
+      return no === "unknown"
+        ? fault(`${shown} refuses ${what} (${answer})`, login)
+        : fault(`${shown} knows ${what}, which may not read there (${answer})`, askOperator);
+    }
+  }
+}
+
+/** What to type for a credential of this place. */
+export function loginCommand({ endpoint, profile }: Place): string {
+  const flywheel = profile === undefined || profile === "default" ? "flywheel" : `flywheel --profile ${profile}`;
+  return `${flywheel} login ${endpoint.kind === "nix" ? "--kind nix " : ""}${endpoint.url}`;
+}
+
+export function named(scheme: CredentialScheme): string {
+  switch (scheme) {
+    case "bearer":
+      return "bearer token";
+    case "basic":
+      return "password";
+    case "mtls":
+      return "client certificate";
+  }
+}
+
+/** `3 h ago` */
+function ago(iso: string): string {
+  return `${span((Date.now() - Date.parse(iso)) / 1000)} ago`;
+}
+
+function fault(reason: string, next: string): ProbeFault {
+  return new ProbeFault("authority", reason, { next });
+}
+
+/**
+ * TLS alerts by which a server says that it wants another client certificate, or one at all (RFC 8446, 6.2), as OpenSSL
+ * names them. TLS 1.3 sends them after the client's handshake is over: the first read finds them. A handshake_failure
+ * says so only up to TLS 1.2, where it may mean much else: it counts only where a certificate was sent.
+ */
+const certificateAlerts = new Map<string, string>([
+  ["ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED", "certificate required"],
+  ["ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE", "bad certificate"],
+  ["ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE", "unsupported certificate"],
+  ["ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED", "certificate revoked"],
+  ["ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED", "certificate expired"],
+  ["ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN", "certificate unknown"],
+  ["ERR_SSL_TLSV1_ALERT_UNKNOWN_CA", "unknown authority"],
+  ["ERR_SSL_TLSV1_ALERT_ACCESS_DENIED", "access denied"],
+]);
+
+/** What such an alert means; undefined for any other error. */
+export function certificateRefused(place: Place, code: string | undefined): ProbeFault | undefined {
+  const { kept } = place;
+  const sent = kept?.state === "ready" && kept.credential.scheme === "mtls";
+  const words = sent && code === "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE" ? "handshake failure" : certificateAlerts.get(code ?? "");
+  if (words === undefined) return undefined;
+  if (sent || kept?.state === "expired" || kept?.state === "unreadable") return refused(place, "unknown", `TLS alert: ${words}`);
+  const other = kept === undefined ? "none is kept for it" : `what is kept for it is a ${named(kept.credential.scheme)}`;
+  const next = `${loginCommand(place)} --certificate <file> --key <file>`;
+  return fault(`${place.shown} asks for a client certificate, and ${other} (TLS alert: ${words})`, next);
+}
