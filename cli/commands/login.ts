@@ -128,16 +128,16 @@ interface Found {
   readonly expires: Date | undefined;
 }
 
-async function credentialFor({ output }: Context, { url }: Endpoint, wish: Wish): Promise<Found | undefined> {
+async function credentialFor({ output }: Context, endpoint: Endpoint, wish: Wish): Promise<Found | undefined> {
   switch (wish.scheme) {
     case "mtls":
       return { credential: wish, secret: undefined, expires: checkCertificate(wish, new Date()) };
     case "bearer": {
-      const token = await readSecret("token", { file: wish.tokenFile, endpoint: url, output });
+      const token = await readSecret("token", { file: wish.tokenFile, endpoint, output });
       return token && { credential: { scheme: "bearer", token }, secret: token, expires: wish.expires ?? expiryOf(token) };
     }
     case "basic": {
-      const password = await readSecret("password", { file: wish.tokenFile, endpoint: url, output });
+      const password = await readSecret("password", { file: wish.tokenFile, endpoint, output });
       return password && { credential: { scheme: "basic", user: wish.user, password }, secret: password, expires: wish.expires };
     }
   }

@@ -229,6 +229,12 @@ test("a password, with its user", async () => {
   expect((await home.flywheel(["login"])).stdout).toContain("basic (ann)");
 });
 
+test.each(["#first", '"quoted'])("a password that a netrc cannot say is refused for Nix alone: %s", async (password) => {
+  const ran = await login(["--kind", "nix", "--basic", "--user", "ann"], password);
+  expect([ran.exitCode, ran.stderr.includes("Nix cannot read this password"), ran.stderr.includes(password)]).toEqual([2, true, false]);
+  expect(await login(["--basic", "--user", "ann"], password)).toMatchObject({ exitCode: 0 });
+});
+
 test("what Bazel makes of a header is said before anything is kept, also where nothing is", async () => {
   const refused = await login(["--allow-legacy-header"], "");
   expect(refused.stderr).toMatch(/^Bazel older than 6\.3 .*build event file.*java\.log.*\n(?:.*\n)*.*the token is empty/);
