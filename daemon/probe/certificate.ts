@@ -38,5 +38,9 @@ function read(place: Place, what: string, file: string): Buffer {
 }
 
 function fault(place: Place, reason: string, cause: unknown): ProbeFault {
-  return new ProbeFault("authority", reason, { next: `${loginCommand(place)} --certificate <file> --key <file>`, cause });
+  return new ProbeFault("authority", reason, {
+    next: `${loginCommand(place)} --certificate <file> --key <file>`,
+    over: "credential",
+    cause,
+  });
 }

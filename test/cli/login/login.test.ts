@@ -143,11 +143,11 @@ describe("a file", () => {
     expect(readFileSync(file, "utf8")).toBe(`${token}\n`);
   });
 
-  test.each([0o604, 0o640, 0o666])("that others may read (%o) is refused", async (bits) => {
-    home.write("token", token, bits);
+  test.each(["604", "640", "666"])("that others may read (0%s) is refused", async (bits) => {
+    home.write("token", token, Number.parseInt(bits, 8));
     const ran = await login(["--token-file", "token"], "");
     expect(ran.exitCode).toBe(1);
-    expect(ran.stderr).toContain(`is not secret: others may read it (mode 0${bits.toString(8)})`);
+    expect(ran.stderr).toContain(`is not secret: others may read it (mode 0${bits})`);
     expect(existsSync(indexPath())).toBe(false);
   });
 

@@ -63,10 +63,7 @@ describe("before it is kept", () => {
   test.each([401, 403] as const)("what it refuses (%i) is not kept, and what was kept stays", async (no) => {
     const { url } = await cache(bearer, no);
     const refused = await login(url, [], "wrong");
-    expect([refused.exitCode, refused.stderr.includes(`nothing was kept: with it ${url} does not prove itself: authority: `)]).toEqual([
-      1,
-      true,
-    ]);
+    expect([refused.exitCode, refused.stderr.includes(`nothing was kept: ${url} does not take it: authority: `)]).toEqual([1, true]);
     expect(existsSync(home.state)).toBe(false);
     await login(url);
     const before = readFileSync(indexPath(), "utf8");
@@ -85,6 +82,29 @@ describe("before it is kept", () => {
       proved: false,
       reason: expect.stringContaining("connect: "),
     });
+  });
+});
+
+describe("a Nix cache", () => {
+  /** It tells its kind to everybody, and asks who reads its paths: as Attic does behind a proxy, or nginx. */
+  async function nixCache(): Promise<string> {
+    const wanted = `Basic ${Buffer.from(`:${token}`).toString("base64")}`;
+    const peer = await listenHttp((request, response) => {
+      if (request.url === "/nix-cache-info") response.end("StoreDir: /nix/store\nWantMassQuery: 1\n");
+      else response.writeHead(request.headers.authorization === wanted ? 404 : 401).end();
+    });
+    closing.push(peer);
+    return `http://127.0.0.1:${peer.port}`;
+  }
+
+  test("that takes it is not proved while nobody trusts its key: that speaks not against the credential", async () => {
+    const url = await nixCache();
+    home.write("config/profiles/default.toml", "[tailnet]\n");
+    const ran = await login(url, ["--kind", "nix"]);
+    expect(ran.exitCode).toBe(0);
+    expect(ran.stderr).toContain(`whether ${url} takes it is not proved: authority: no public key is configured for`);
+    const refused = await login(url, ["--kind", "nix"], "wrong");
+    expect([refused.exitCode, refused.stderr.includes(`${url} does not take it: authority: `)]).toEqual([1, true]);
   });
 });
 
