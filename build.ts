@@ -151,6 +151,15 @@ await bundle.write({
   codeSplitting: { groups: [{ name: commonChunk, debugName: "common" }] },
 });
 await bundle.close();
+// Called anew for each question, so with nothing that the others load.
+const helper = await rolldown({
+  cwd: root,
+  input: { "credential-helper": "cli/credential-helper.ts" },
+  platform: "node",
+  plugins: [builtins],
+});
+await helper.write({ dir: join(fresh, "lib"), format: "esm", entryFileNames: "[name].js", chunkFileNames: "helper-[name]-[hash].js" });
+await helper.close();
 await cp(join(root, "daemon/probe/proto"), join(fresh, "lib/proto"), { recursive: true });
 // What the shells of `flywheel shell` read, and the native parts of node-pty and the keyring, each for its platform: found beside the bundles.
 await cp(join(root, "cli/shell/start"), join(fresh, "lib/shell"), { recursive: true });
@@ -160,7 +169,8 @@ await copyKeyring(join(fresh, "lib/keyring"));
 await cp(join(root, "cli/start.cjs"), join(fresh, "lib/start.cjs"));
 await writeFile(join(fresh, "lib/package.json"), `${JSON.stringify({ type: "module" })}\n`);
 await cp(join(root, "cli/launcher.sh"), join(fresh, "bin/flywheel"));
-await chmod(join(fresh, "bin/flywheel"), 0o755);
+await cp(join(root, "cli/credential-helper.sh"), join(fresh, "bin/flywheel-credential-helper"));
+for (const name of ["flywheel", "flywheel-credential-helper"]) await chmod(join(fresh, "bin", name), 0o755);
 await writeFile(join(fresh, "bin", promptScript), promptText(), { mode: 0o755 });
 await writeShim(fresh);
 await writeShare(join(fresh, "share"));

@@ -246,7 +246,15 @@ export interface GenerationAnswer {
 
 export type ProbeReport =
   | { readonly ok: true; readonly endpoint: string; readonly latencyMs: number }
-  | { readonly ok: false; readonly endpoint: string; readonly rung: Rung; readonly reason: string; readonly next: string | null };
+  | {
+      readonly ok: false;
+      readonly endpoint: string;
+      readonly rung: Rung;
+      readonly reason: string;
+      readonly next: string | null;
+      /** Of `authority`: it fell over the credential, or for want of one. */
+      readonly over?: "credential";
+    };
 
 /** What the API answers with a 4xx or 5xx status. */
 export interface ApiFault {

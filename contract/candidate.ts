@@ -60,4 +60,11 @@ export interface CacheFacts {
 
 export type ProbeResult =
   | { readonly ok: true; readonly latencyMs: number; readonly address: string; readonly facts: CacheFacts }
-  | { readonly ok: false; readonly rung: Rung; readonly reason: string; readonly next?: string };
+  | {
+      readonly ok: false;
+      readonly rung: Rung;
+      readonly reason: string;
+      readonly next?: string;
+      /** Of `authority`: it fell over the credential, or for want of one, and not over a key or this machine's Nix. */
+      readonly over?: "credential";
+    };

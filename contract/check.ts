@@ -10,6 +10,7 @@ import { Exit } from "./exit.ts";
 import { inferMode, isSubstrateMode, type ProfileState, profileStates, type SubstrateMode, substrateModes } from "./mode.ts";
 import { type NixLists, nixConfigLists } from "./nix-config.ts";
 import type { Profile } from "./profile.ts";
+import { isReapiHost, tokenSource } from "./reapi.ts";
 import { printable } from "./text.ts";
 
 export const contractSchema = 1;
@@ -88,15 +89,12 @@ export interface ContractInput {
   readonly machine: { readonly nix: NixLists | undefined; readonly projectedToken: boolean };
 }
 
-/** Where the fleet's pods find a REAPI token that nobody named (the BLOG copy's fallback). */
-export const projectedTokenPath = "/var/run/secrets/tokens/gf-reapi-cell-token";
-
 /** Judges one environment. Pure; never throws, whatever the variables hold. */
 export function checkContract(input: ContractInput): ContractReport {
   const env = fleetEnvironment(input.environment);
   const mode = inferMode({ cache: env.cache !== undefined, executor: env.executor !== undefined });
   const runnerClass = findRunnerClass(env, input.profile);
-  const credentials = credentialState(env, input.machine.projectedToken);
+  const credentials = credentialState(env, input);
   const nix = nixState(env, input);
   const errors = [
     ...checkMode(env, mode),
@@ -383,16 +381,20 @@ function findRunnerClass(env: FleetEnvironment, profile: Profile): string | unde
   return env.runnerLabels.find((label) => patterns.some((pattern) => pattern.test(label)));
 }
 
-/** REAPI hosts that answer only with a token: the authenticated cell, by the names that the fleet gives it. */
-const authenticatedHost = /^gf-reapi-cell|\.gf-rbe\.svc(?:\.|$)/;
-
-function credentialState(env: FleetEnvironment, projectedToken: boolean): CredentialState {
-  if (env.tokenFile !== undefined && env.inlineToken !== undefined) return "ambiguous";
+/** The REAPI hosts that the profile names answer only with a token. */
+function credentialState(env: FleetEnvironment, { profile, machine }: ContractInput): CredentialState {
+  const source = tokenSource(env, machine.projectedToken);
+  if (source.kind === "ambiguous") return "ambiguous";
   const hosts = [env.cache, env.executor].map((text) => (text === undefined ? "" : looseHost(text)));
-  if (!hosts.some((host) => authenticatedHost.test(host))) return "not-required";
-  if (env.tokenFile !== undefined) return "token-file";
-  if (env.inlineToken !== undefined) return "inline-token";
-  return projectedToken ? "projected-token-file" : "missing";
+  if (!hosts.some((host) => isReapiHost(profile, host))) return "not-required";
+  switch (source.kind) {
+    case "file":
+      return env.tokenFile === undefined ? "projected-token-file" : "token-file";
+    case "inline":
+      return "inline-token";
+    case "none":
+      return "missing";
+  }
 }
 
 /**

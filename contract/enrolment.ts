@@ -3,6 +3,7 @@
  * Pure, and never a secret: credentials come by files that this names, or not at all.
  */
 import { checkContract } from "./check.ts";
+import { helperLines, plainPath } from "./credential-helper.ts";
 import { isLoopback, parseEndpoint } from "./endpoint.ts";
 import type { EnvFileValues } from "./env-file-text.ts";
 import { FlywheelError } from "./errors.ts";
@@ -250,9 +251,6 @@ function matching(flag: string, text: string | undefined, pattern: RegExp, what:
   });
 }
 
-/** An absolute path in plain characters: it ends up in shells and flags. */
-const plainPath = /^\/[A-Za-z0-9._/+@,=:-]{1,1024}$/;
-
 function pathOf(flag: string, text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   if (plainPath.test(text) && !looksSecret(text)) return text;
@@ -262,16 +260,12 @@ function pathOf(flag: string, text: string | undefined): string | undefined {
   });
 }
 
-/** `/path` or `scope=/path`; several, one a line. */
 function helperOf(text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
-  for (const line of text.split("\n")) {
-    const { scope, path = "" } = /^(?:(?<scope>[^/=]+)=)?(?<path>.*)$/.exec(line)?.groups ?? {};
-    if (!plainPath.test(path) || looksSecret(line) || (scope !== undefined && !/^(?:\*\.)?[A-Za-z0-9][A-Za-z0-9.-]*$/.test(scope))) {
-      throw new FlywheelError("usage", "--credential-helper takes an absolute path, or <host>=<absolute path>", {
-        next: "name the helper's program; what it answers is never written down",
-      });
-    }
+  if (helperLines(text) === undefined || text.split("\n").some((line) => looksSecret(line))) {
+    throw new FlywheelError("usage", "--credential-helper takes an absolute path, or <host>=<absolute path>", {
+      next: "name the helper's program; what it answers is never written down",
+    });
   }
   return text;
 }

@@ -34,6 +34,7 @@ const plainPath = v.pipe(
   v.string(),
   v.regex(/^\/(?!.*(?:\/\/|%workspace%))[A-Za-z0-9._/+@,=:-]*$/, "expected an absolute path in plain characters"),
 );
+const hostPattern = v.pipe(v.string(), v.regex(/^[a-z0-9*][a-z0-9.*-]{0,252}$/, "expected a host's name, * for any part of it"));
 const cacheName = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9._-]*$/, "expected a cache name"));
 
 export const profileSchema = v.strictObject({
@@ -55,6 +56,8 @@ export const profileSchema = v.strictObject({
       http_ports: v.optional(v.array(port)),
       upload: v.optional(v.boolean()),
       instance_name: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9._/-]*$/, "expected an instance name"))),
+      /** Hosts that take the token of GF_REAPI_CREDENTIAL_HELPER_TOKEN_FILE: nobody else ever gets it. */
+      reapi_hosts: v.optional(v.pipe(v.array(hostPattern), v.maxLength(16, "expected at most 16 patterns"))),
       /** Where external repositories come from: the action cache cannot help them. */
       repositories: v.optional(
         v.strictObject({
@@ -111,6 +114,7 @@ export interface Profile {
     readonly httpPorts: readonly number[];
     readonly upload: boolean;
     readonly instanceName: string | undefined;
+    readonly reapiHosts: readonly string[];
     readonly repositories: RepositorySources;
   };
   readonly nix: {
@@ -139,6 +143,7 @@ const conventions: Omit<Profile, "name"> = {
     httpPorts: [8080],
     upload: false,
     instanceName: undefined,
+    reapiHosts: [],
     repositories: noSources,
   },
   nix: {
@@ -161,6 +166,7 @@ export const gloriousflywheel: Profile = {
   ...conventions,
   name: "gloriousflywheel",
   tailnet: { name: undefined, magicDnsSuffix: "taila4c78d.ts.net" },
+  bazel: { ...conventions.bazel, reapiHosts: ["gf-reapi-cell*", "*.gf-rbe.svc", "*.gf-rbe.svc.*"] },
   nix: {
     ...conventions.nix,
     publicKey: "main:eaUydxuDu7xBoy5cCo3MdknYAkVyTIASQ7DGuwxa+XA=",
@@ -193,6 +199,7 @@ export function resolveProfile(name: string, file: ProfileFile): Profile {
       httpPorts: file.bazel?.http_ports ?? base.bazel.httpPorts,
       upload: file.bazel?.upload ?? base.bazel.upload,
       instanceName: file.bazel?.instance_name ?? base.bazel.instanceName,
+      reapiHosts: file.bazel?.reapi_hosts ?? base.bazel.reapiHosts,
       repositories: {
         repositoryCache: file.bazel?.repositories?.repository_cache ?? base.bazel.repositories.repositoryCache,
         distdirs: file.bazel?.repositories?.distdir ?? base.bazel.repositories.distdirs,

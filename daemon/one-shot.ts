@@ -10,6 +10,7 @@ import { probeReport, turnedDown } from "./api/judge.ts";
 import { given, type KeptCredential } from "./credentials/kept.ts";
 import { CredentialMemory } from "./credentials/memory.ts";
 import { judgeOperatorEndpoint } from "./discovery/operator.ts";
+import { withheldHere } from "./nix/netrc.ts";
 import { NixTrust } from "./nix/trust.ts";
 import { defaultTimeoutMs } from "./probe/context.ts";
 import { Prober } from "./probe/prober.ts";
@@ -40,7 +41,11 @@ export async function probeOnce(paths: Paths, request: OneShot): Promise<ProbeRe
       localProof,
       tailnet: undefined,
       nixKeys: nixKeys(profile, readTrust(paths)),
-      nix: { storeDir: nix.place.storeDir, honour: (question) => nix.honour(question) },
+      nix: {
+        storeDir: nix.place.storeDir,
+        honour: (question) => nix.honour(question),
+        withheld: withheldHere(nix.place, process.env, profile.nix.netrc),
+      },
       instanceName: profile.bazel.instanceName,
       kept: await keptFor(paths, request, judged.candidate.endpoint),
       profile: request.profile,

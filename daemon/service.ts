@@ -42,7 +42,7 @@ import { discover } from "./discovery/discover.ts";
 import { judgeOperatorEndpoint } from "./discovery/operator.ts";
 import type { Faults } from "./faults.ts";
 import { Journal } from "./journal/journal.ts";
-import { ownNetrc } from "./nix/netrc.ts";
+import { ownNetrc, withheldHere } from "./nix/netrc.ts";
 import { NixTrust } from "./nix/trust.ts";
 import { defaultTimeoutMs, type ProbeContext } from "./probe/context.ts";
 import { Prober } from "./probe/prober.ts";
@@ -139,7 +139,7 @@ export class Service implements ApiHandlers {
       paths,
       env: options.env,
       candidates: (name, kind) => this.#keepers.get(name)?.[kind].tracks.map(({ candidate }) => candidate) ?? [],
-      ownNetrc: () => ownNetrc(this.#nix.place, userNixConf(options.env)),
+      ownNetrc: () => ownNetrc(this.#nix.place, options.env),
       onLate: () => this.#reconsiderAll(),
       onChange: () => {
         for (const name of this.#keepers.keys()) this.#tell(name);
@@ -546,7 +546,11 @@ export class Service implements ApiHandlers {
       localProof: this.#config.localProof.allowed || (source.name === "operator" && source.localProof),
       tailnet: tailnet?.state === "known" ? { tun: tailnet.tun, addresses: tailnet.self.addresses } : undefined,
       nixKeys: nixKeys(profile, this.#trust),
-      nix: { storeDir: this.#nix.place.storeDir, honour: (question) => this.#nix.honour(question) },
+      nix: {
+        storeDir: this.#nix.place.storeDir,
+        honour: (question) => this.#nix.honour(question),
+        withheld: withheldHere(this.#nix.place, this.#options.env, profile.nix.netrc),
+      },
       instanceName: profile.bazel.instanceName,
       kept,
       profile: profile.name,
@@ -664,12 +668,6 @@ export class Service implements ApiHandlers {
       hitRates: this.#journal.hitRates(profile.name, now),
     });
   }
-}
-
-/** Where Nix looks for the user's own configuration (nix.conf(5)); undefined where the daemon knows no home. */
-function userNixConf(env: ServiceOptions["env"]): string | undefined {
-  const base = env["XDG_CONFIG_HOME"] ?? (env["HOME"] === undefined ? undefined : `${env["HOME"]}/.config`);
-  return base === undefined ? undefined : `${base}/nix/nix.conf`;
 }
 
 function runningReport(command: RunningCommand, lost: string | undefined): RunningReport {

@@ -81,7 +81,9 @@ lib.throwIf (hashes.lock != builtins.hashFile "sha256" ../package-lock.json)
         mkdir -p $out/bin $out/lib $out/share/gloriousflywheel
         cp -R dist $out/lib/gloriousflywheel
         ln -s ${lib.getExe nodejs-slim_24} $out/lib/gloriousflywheel/lib/node
-        ln -s ../lib/gloriousflywheel/bin/flywheel ../lib/gloriousflywheel/bin/flywheel-prompt $out/bin/
+        for each in flywheel flywheel-credential-helper flywheel-prompt; do
+          ln -s ../lib/gloriousflywheel/bin/$each $out/bin/
+        done
         cp nix/shell-hook.sh nix/direnv.sh $out/share/gloriousflywheel/
         mv $out/lib/gloriousflywheel/share/* $out/share/
         runHook postInstall
@@ -93,6 +95,7 @@ lib.throwIf (hashes.lock != builtins.hashFile "sha256" ../package-lock.json)
       installCheckPhase = ''
         runHook preInstallCheck
         [ "$($out/bin/flywheel version)" = "flywheel ${version}" ]
+        [ "$(echo '{"uri":"https://cache.example"}' | HOME=/nonexistent $out/bin/flywheel-credential-helper get)" = '{"headers":{}}' ]
         [ "$(HOME=/nonexistent $out/bin/flywheel-prompt --symbol "")" = unattached ]
         [ -n "$(ls $out/share/man/man1/flywheel.1* $out/share/zsh/site-functions/_flywheel)" ]
         for each in shim/bazel shim-nix/nix shim-home-manager/home-manager; do

@@ -1,7 +1,9 @@
 /** The guard's decision, with the whole truth. No side effects: `explain` takes the same one. */
 import { type CommandLine, readCommandLine } from "../contract/bazel/command-line.ts";
+import { takesHelper } from "../contract/bazel/credentials.ts";
 import { type AttachedCache, detachment, injectedFlags } from "../contract/bazel/injection.ts";
 import { repositoryFlags } from "../contract/bazel/repositories.ts";
+import type { BazelVersion } from "../contract/bazel/version.ts";
 import type { Config } from "../contract/config.ts";
 import { type Endpoint, isLoopback, parseEndpoint, redacted, sameEndpoint } from "../contract/endpoint.ts";
 import { type Environment, fleetEnvironment, hasLocalProof } from "../contract/environment.ts";
@@ -14,6 +16,8 @@ import { exportedVariable } from "../contract/parity.ts";
 import type { Profile } from "../contract/profile.ts";
 import { printable } from "../contract/text.ts";
 import type { AttachmentSource, Standing } from "./attachment.ts";
+import { credentialsFor, tokenFor } from "./credentials/decide.ts";
+import type { CredentialSource } from "./credentials/source.ts";
 import type { EnvFile } from "./env-file.ts";
 import type { NixAttachmentSource } from "./nix/attachment.ts";
 import { decideNix } from "./nix/decide.ts";
@@ -48,6 +52,8 @@ export type Decision =
       readonly command: string;
       readonly at: number;
       readonly flags: readonly string[];
+      /** Startup options that go in front of every other word. */
+      readonly startup: readonly string[];
       readonly cache: AttachedCache;
       readonly why: string;
       readonly notice?: string;
@@ -71,7 +77,10 @@ export interface World {
   readonly workspace: () => Workspace;
   readonly scope: () => Scope;
   readonly envFile: () => EnvFile;
+  /** The Bazel's; undefined where nobody can tell. */
+  readonly version: () => Promise<BazelVersion | undefined>;
   readonly sources: () => Promise<Sources>;
+  readonly credentials: CredentialSource;
   readonly attachments: AttachmentSource;
   readonly nix: NixAttachmentSource;
 }
@@ -148,6 +157,18 @@ async function attachmentFor(line: Heavy, invocation: Invocation, world: World, 
     const cache = { endpoint: named.endpoint, aliases: [], upload: profile.bazel.upload, instanceName: profile.bazel.instanceName };
     return { cache, why: `${named.from} names a cache that answered in ${Math.round(report.latencyMs)} ms` };
   }
+  const token = report.rung === "authority" ? tokenFor(named.endpoint, invocation.env, world) : undefined;
+  if (token !== undefined && !takesHelper(await world.version())) {
+    return refuse(line, `${redacted(named.endpoint)} asks for a token, and only Bazel 6.3 and newer take one`, {
+      next: ["use Bazel 6.3 or newer"],
+    });
+  }
+  if (token !== undefined) {
+    // Only the helper has it, so that what asks for it cannot be proved here; a wrong one ends a gRPC build with 34.
+    const cache = { endpoint: named.endpoint, aliases: [], upload: profile.bazel.upload, instanceName: profile.bazel.instanceName };
+    const unproved = `${redacted(named.endpoint)} asks for a token: it gets the one of ${token}, not proved before`;
+    return { cache, why: `${named.from} names a cache; ${unproved}`, notice: unproved };
+  }
   const fault = `${named.from} names ${redacted(named.endpoint)}, which fails at ${report.rung}: ${report.reason}`;
   if (usable !== undefined) {
     return {
@@ -183,7 +204,12 @@ function operatorEndpoint(env: Environment, file: EnvFile, profile: Profile): Na
   return { kind: "endpoint", endpoint: parsed.endpoint, from, localProof: fromFile?.localProof ?? false };
 }
 
-async function attach(line: Extract<Heavy, { kind: "heavy" }>, found: Found, { env, args }: Invocation, world: World): Promise<Decision> {
+async function attach(
+  line: Extract<Heavy, { kind: "heavy" }>,
+  found: Found,
+  { env, args, cwd }: Invocation,
+  world: World,
+): Promise<Decision> {
   const profile = world.profile();
   const upload = uploadPolicy(env, found.cache.upload);
   if (upload === undefined) return refuse(line, "GF_BAZEL_REMOTE_UPLOAD must be true or false", { next: ["unset GF_BAZEL_REMOTE_UPLOAD"] });
@@ -195,10 +221,12 @@ async function attach(line: Extract<Heavy, { kind: "heavy" }>, found: Found, { e
   const fault = detachment(line.cacheOptions, cache);
   if (fault !== undefined) return refuse(line, fault, { next: ["leave that option out"] });
   const notice = found.notice === undefined ? {} : { notice: found.notice };
+  const credentials = await credentialsFor(cache, line.startup, { env, cwd }, world);
+  if (credentials.kind === "refuse") return refuse(line, credentials.reason, { next: [credentials.next] });
   const sources = await world.sources();
-  const flags = [...injectedFlags(cache), ...repositoryFlags(sources.usable, sources.version, args)];
-  const why = [found.why, ...sources.left].join("; ");
-  return { kind: "inject", command: line.command, at: line.at, flags, cache, why, ...notice };
+  const flags = [...injectedFlags(cache), ...repositoryFlags(sources.usable, sources.version, args), ...credentials.flags];
+  const why = [found.why, ...sources.left, ...credentials.why].join("; ");
+  return { kind: "inject", command: line.command, at: line.at, flags, startup: credentials.startup, cache, why, ...notice };
 }
 
 /** GF_BAZEL_REMOTE_UPLOAD over the profile, GF_BAZEL_CACHE_ROLE=read-only over both; undefined where it is neither yes nor no. */

@@ -61,7 +61,7 @@ function wordsOf(decision: Decision, args: readonly string[], tool: string): rea
     case "refuse":
       return null;
     case "inject":
-      return [tool, ...args.toSpliced(decision.at, 0, ...decision.flags)];
+      return [tool, ...decision.startup, ...args.toSpliced(decision.at, 0, ...decision.flags)];
     case "settings":
       return [tool, ...(decision.channel === "flags" ? settingFlags(decision.settings) : []), ...args];
     case "run":

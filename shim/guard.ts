@@ -62,7 +62,14 @@ function carryOut(decision: Decision, invocation: Invocation, world: Surrounding
     case "inject":
       remember(world);
       if (decision.notice !== undefined) say(`flywheel: ${decision.notice}\n`);
-      return { kind: "inject", command: decision.command, profile: world.chosen(), at: decision.at, flags: decision.flags };
+      return {
+        kind: "inject",
+        command: decision.command,
+        profile: world.chosen(),
+        at: decision.at,
+        flags: decision.flags,
+        startup: decision.startup,
+      };
     case "settings":
       remember(world);
       if (decision.notice !== undefined) say(`flywheel: ${decision.notice}\n`);

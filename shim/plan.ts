@@ -18,6 +18,8 @@ export type Plan =
       readonly profile: string;
       readonly at: number;
       readonly flags: readonly string[];
+      /** Startup options that go in front of every other word. */
+      readonly startup: readonly string[];
     }
   /** Nix: as flags in front of every word, or in NIX_CONFIG. `attached`: a command that runs attached leaves its mark. */
   | {
@@ -48,9 +50,12 @@ export function planText(plan: Plan): string {
     case "inject": {
       const odd = plan.flags.find((flag) => !/^--[^\s]+$/.test(flag));
       if (odd !== undefined) throw new TypeError("a flag that sh could not carry");
+      if (!plan.startup.every((word) => /^--bazelrc=\/[A-Za-z0-9._/+@,=:-]+$/.test(word)))
+        throw new TypeError("a startup option that sh could not carry");
+      const startup = plan.startup.map((word) => `startup=${word}`);
       // For the mark of the running command, where it is a name at all: sh may not have found it.
       const command = /^[A-Za-z0-9_-]{1,64}$/.test(plan.command) ? [`command=${plan.command}`] : [];
-      return `${[planVersion, `inject=${plan.at}`, ...command, profileLine(plan.profile), ...plan.flags].join("\n")}\n`;
+      return `${[planVersion, `inject=${plan.at}`, ...command, profileLine(plan.profile), ...startup, ...plan.flags].join("\n")}\n`;
     }
   }
 }

@@ -12,6 +12,7 @@ import { loadConfig, loadProfile } from "../daemon/api/client/settings.ts";
 import { readTrust } from "../daemon/api/client/trust.ts";
 import { attachmentSource, type Patience } from "./attachment.ts";
 import { bazelVersion } from "./bazel-version.ts";
+import { credentialSource } from "./credentials/source.ts";
 import type { Invocation, World } from "./decide.ts";
 import { type EnvFile, readEnvFile } from "./env-file.ts";
 import { nixAttachmentSource } from "./nix/attachment.ts";
@@ -46,6 +47,7 @@ export function surroundings(invocation: Invocation, patience: Patience): Surrou
   const profile = once((): Profile => loadProfile(paths, chosen()));
   const scope = once((): Scope => scopeOf(workspace(), config(), env["GF_GUARD_SCOPE"]));
   const envFile = once((): EnvFile => readEnvFile(workspace().root, readTrust(paths)));
+  const version = once(() => bazelVersion(tool === "bazelisk" ? "bazelisk" : "bazel", workspace().root, env));
   return {
     paths,
     begun,
@@ -56,8 +58,9 @@ export function surroundings(invocation: Invocation, patience: Patience): Surrou
     workspace,
     scope,
     envFile,
-    sources: () =>
-      usableSources(profile().bazel.repositories, () => bazelVersion(tool === "bazelisk" ? "bazelisk" : "bazel", workspace().root, env)),
+    version,
+    sources: () => usableSources(profile().bazel.repositories, version),
+    credentials: credentialSource(paths, patience),
     attachments: attachmentSource(paths, patience),
     nix: nixAttachmentSource(paths, patience),
   };

@@ -6,6 +6,7 @@ import { realBazels } from "./fixtures/bazel/real.ts";
 import { bazelRemote } from "./fixtures/bazel-remote/bazel-remote.ts";
 import { nginx } from "./fixtures/nginx/nginx.ts";
 import { type Peer, peersRequired, programOnPath } from "./fixtures/peers.ts";
+import { secretServicePrograms } from "./fixtures/secret-service/secret-service.ts";
 import { tailnetPeers } from "./fixtures/tailnet/peers.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -16,7 +17,15 @@ export default async function setup(): Promise<void> {
   const shells = ["bash", "dash", "busybox", "zsh", "fish"].map(programOnPath);
   const screens = ["tmux", "vim", "less", "htop", "man", "groff", "mandoc"].map(programOnPath);
   const programs = ["openssl", "strace", "systemd-socket-activate", "unshare", "faketime", "script", "nix", "direnv"].map(programOnPath);
-  const peers: readonly Peer[] = [...realBazels(), nginx(), await bazelRemote(), ...programs, ...screens, ...shells];
+  const peers: readonly Peer[] = [
+    ...realBazels(),
+    nginx(),
+    await bazelRemote(),
+    ...programs,
+    ...secretServicePrograms(),
+    ...screens,
+    ...shells,
+  ];
   const missing = [...peers, await tailnetPeers()].flatMap((peer) => (peer.available ? [] : [peer.reason]));
   if (missing.length > 0) throw new Error(`GF_TEST_REQUIRE_PEERS=1, but ${missing.join("; ")}`);
 }

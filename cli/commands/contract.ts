@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
-import { type ContractReport, checkContract, projectedTokenPath } from "../../contract/check.ts";
+import { type ContractReport, checkContract } from "../../contract/check.ts";
 import { Exit } from "../../contract/exit.ts";
+import { projectedTokenPath } from "../../contract/reapi.ts";
 import { loadProfile } from "../../daemon/api/client/settings.ts";
 import { defineCommand } from "../command.ts";
 import { askNix } from "../nix-settings.ts";

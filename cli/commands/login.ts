@@ -15,6 +15,7 @@ import { readSecret } from "../login/secret.ts";
 import { tellDaemon } from "../login/tell.ts";
 import { type LoginOptions, type Wish, wishFrom } from "../login/wish.ts";
 import { entryReport, expiryWords, loginTable, storeOf } from "../login/words.ts";
+import { choiceWords } from "../profile.ts";
 import { oneOf } from "../values.ts";
 
 const schema = 1;
@@ -75,6 +76,8 @@ async function login(
   const { output, paths, profile } = context;
   const now = new Date();
   const wish = wishFrom(options, { endpoint, cwd: () => context.cwd, now });
+  const choice = choiceWords(context.profileChoice);
+  if (choice !== undefined) output.notice(choice);
   if (wish.scheme !== "mtls" && wish.header === "legacy") output.notice(legacyWarning);
   const found = await credentialFor(context, endpoint, wish);
   if (found === undefined) {
@@ -128,16 +131,16 @@ interface Found {
   readonly expires: Date | undefined;
 }
 
-async function credentialFor({ output }: Context, { url }: Endpoint, wish: Wish): Promise<Found | undefined> {
+async function credentialFor({ output }: Context, endpoint: Endpoint, wish: Wish): Promise<Found | undefined> {
   switch (wish.scheme) {
     case "mtls":
       return { credential: wish, secret: undefined, expires: checkCertificate(wish, new Date()) };
     case "bearer": {
-      const token = await readSecret("token", { file: wish.tokenFile, endpoint: url, output });
+      const token = await readSecret("token", { file: wish.tokenFile, endpoint, output });
       return token && { credential: { scheme: "bearer", token }, secret: token, expires: wish.expires ?? expiryOf(token) };
     }
     case "basic": {
-      const password = await readSecret("password", { file: wish.tokenFile, endpoint: url, output });
+      const password = await readSecret("password", { file: wish.tokenFile, endpoint, output });
       return password && { credential: { scheme: "basic", user: wish.user, password }, secret: password, expires: wish.expires };
     }
   }

@@ -8,6 +8,7 @@ import { endpointFrom } from "../login/endpoint.ts";
 import { forget, removeGenerations } from "../login/keep.ts";
 import { tellDaemon } from "../login/tell.ts";
 import { entryReport } from "../login/words.ts";
+import { choiceWords } from "../profile.ts";
 import { oneOf } from "../values.ts";
 
 export default defineCommand({
@@ -30,6 +31,8 @@ export default defineCommand({
     if (all === (text !== undefined) || (all && kind !== undefined)) {
       throw new FlywheelError("usage", "name an endpoint, or give --all", { next: "flywheel login lists them" });
     }
+    const choice = choiceWords(context.profileChoice);
+    if (choice !== undefined) output.notice(choice);
     const own = readCredentials(paths).entries.filter((entry) => entry.profile === profile);
     const gone = text === undefined ? own : named(own, text, kind === undefined ? undefined : oneOf("--kind", kind, ["bazel", "nix"]));
     if (gone.length === 0) {

@@ -31,7 +31,7 @@ export default defineCommand({
     const rc = readRcFiles(root, tree, env["HOME"] || home);
     const status = await readStatus(paths, context.profile);
     const here = hereOf(env, { status, profile, rc: rc.here });
-    const report = examine({ profile, repository: readRepository(tree, rc.repository), here }, printable(root, 400));
+    const report = examine({ profile, repository: readRepository(tree, rc.repository, rc.nested), here }, printable(root, 400));
     if (output.format === "json") output.json(report);
     else output.line(viewParity(report, output.paint, output.columns ?? 80));
     return report.ok ? Exit.ok : Exit.failed;

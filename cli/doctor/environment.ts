@@ -1,9 +1,10 @@
 /** This shell's variables: escapes that are in force, and what contradicts itself or the attachment. */
 import { existsSync } from "node:fs";
-import { checkContract, projectedTokenPath } from "../../contract/check.ts";
+import { checkContract } from "../../contract/check.ts";
 import { parseEndpoint, redacted, sameEndpoint } from "../../contract/endpoint.ts";
 import type { Environment } from "../../contract/environment.ts";
 import { gloriousflywheel } from "../../contract/profile.ts";
+import { projectedTokenPath } from "../../contract/reapi.ts";
 import { printable } from "../../contract/text.ts";
 import { type Facts, known } from "./facts.ts";
 import { type Check, checksOf } from "./report.ts";

@@ -20,8 +20,9 @@ export async function prove({ env, profile, output }: Context, endpoint: Endpoin
   const report: ProbeReport = await waitingFor(output, "asking the cache with it", () => probeOnce(request, credential));
   if (report.ok) return { outcome: "proved" };
   const reason = `${report.rung}: ${printable(report.reason, 400)}`;
-  if (report.rung !== "authority") return { outcome: "unproved", reason };
-  throw new FlywheelError("credentials-unusable", `nothing was kept: with it ${endpoint.url} does not prove itself: ${reason}`, {
+  // A key that nobody has trusted yet, or a Nix that takes no caches from this user: nothing against the credential.
+  if (report.over !== "credential") return { outcome: "unproved", reason };
+  throw new FlywheelError("credentials-unusable", `nothing was kept: ${endpoint.url} does not take it: ${reason}`, {
     next: `${report.next === null ? "" : `${printable(report.next, 400)}; `}to keep it all the same: --no-verify`,
   });
 }

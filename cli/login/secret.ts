@@ -2,6 +2,7 @@
 import { closeSync, constants, fstatSync, openSync, type Stats } from "node:fs";
 import { isatty } from "node:tty";
 import { basicPassword, bearerToken } from "../../contract/credential.ts";
+import type { Endpoint } from "../../contract/endpoint.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { typed } from "../../contract/quote.ts";
 import { Secret } from "../../contract/secret.ts";
@@ -22,7 +23,7 @@ const largest = 65_536;
  */
 export async function readSecret(
   what: "token" | "password",
-  from: { readonly file: string | undefined; readonly endpoint: string; readonly output: Output },
+  from: { readonly file: string | undefined; readonly endpoint: Endpoint; readonly output: Output },
 ): Promise<Secret | undefined> {
   const text = from.file === undefined ? await typedOrPiped(what, from) : fromFile(from.file);
   if (text === undefined) return undefined;
@@ -30,6 +31,11 @@ export async function readSecret(
   const secret = text.replace(/[\r\n]+$/, "");
   if (secret === "") throw new FlywheelError("usage", `the ${what} is empty`, { next: "flywheel login --help" });
   const form = what === "token" ? bearerToken : basicPassword;
+  if (from.endpoint.kind === "nix" && /^["#]/.test(secret)) {
+    throw new FlywheelError("usage", `Nix cannot read this ${what}: to a netrc, a quote or # begins something else`, {
+      next: "choose another, that begins otherwise",
+    });
+  }
   if (form.test(secret)) return new Secret(secret);
   const allowed =
     what === "token"
@@ -40,7 +46,7 @@ export async function readSecret(
 
 async function typedOrPiped(
   what: "token" | "password",
-  { endpoint, output }: { readonly endpoint: string; readonly output: Output },
+  { endpoint, output }: { readonly endpoint: Endpoint; readonly output: Output },
 ): Promise<string | undefined> {
   if (!isatty(0)) return await piped();
   if (!isatty(2)) {
@@ -48,7 +54,7 @@ async function typedOrPiped(
       next: "give it with --token-file, or on standard input",
     });
   }
-  return askHidden(output, `${what === "token" ? "Token" : "Password"} for ${endpoint} (it is not shown): `);
+  return askHidden(output, `${what === "token" ? "Token" : "Password"} for ${endpoint.url} (it is not shown): `);
 }
 
 async function piped(): Promise<string> {

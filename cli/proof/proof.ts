@@ -1,12 +1,13 @@
 /** `flywheel proof`: the model proof of CI on this machine, from the contract to the record. */
 import { existsSync } from "node:fs";
 import type { StatusReport } from "../../contract/api.ts";
-import { type ContractReport, checkContract, projectedTokenPath } from "../../contract/check.ts";
+import { type ContractReport, checkContract } from "../../contract/check.ts";
 import { type Endpoint, isLoopback } from "../../contract/endpoint.ts";
 import { parityEnvironment } from "../../contract/parity.ts";
 import type { Profile } from "../../contract/profile.ts";
 import { type BazelFacts, type NixFacts, type ProofFacts, proofRecord } from "../../contract/proof/assemble.ts";
 import type { ProofRecord } from "../../contract/proof/record.ts";
+import { projectedTokenPath } from "../../contract/reapi.ts";
 import { version } from "../../contract/version.ts";
 import { loadProfile } from "../../daemon/api/client/settings.ts";
 import type { Context } from "../context.ts";

@@ -23,11 +23,27 @@ export interface CacheOption {
   readonly value: string | undefined;
 }
 
+/** What the startup options say of rc files. */
+export interface StartupFacts {
+  /** The values of --bazelrc, in order. */
+  readonly rcFiles: readonly string[];
+  /** --ignore_all_rc_files: the last one wins (tried on 2.1 and 4.2). */
+  readonly ignoresRcFiles: boolean;
+  /** The first word is bazelisk's own, and has to stay the first. */
+  readonly bazeliskMode: boolean;
+}
+
 export type CommandLine =
   /** Nothing to guard: light, medium, or what every Bazel rejects by itself. */
   | { readonly kind: "pass"; readonly command: string; readonly class: Exclude<CommandClass, "heavy">; readonly why: string }
   /** Flags go before argument number `at`. */
-  | { readonly kind: "heavy"; readonly command: string; readonly at: number; readonly cacheOptions: readonly CacheOption[] }
+  | {
+      readonly kind: "heavy";
+      readonly command: string;
+      readonly at: number;
+      readonly cacheOptions: readonly CacheOption[];
+      readonly startup: StartupFacts;
+    }
   | { readonly kind: "unreadable"; readonly command: string; readonly message: string; readonly next: string };
 
 const unaryStartup = new Set(unaryStartupOptions.map((name) => `--${name}`));
@@ -39,11 +55,14 @@ const takesNext = new Set(unaryOptions);
 export function readCommandLine(args: readonly string[]): CommandLine {
   let index = 0;
   const policies: CacheOption[] = [];
-  if (bazeliskModes.includes(args[0] ?? "") || args[0]?.startsWith("--bisect=") === true) index = 1;
+  const bazeliskMode = bazeliskModes.includes(args[0] ?? "") || args[0]?.startsWith("--bisect=") === true;
+  if (bazeliskMode) index = 1;
+  const first = index;
+  const heavy = (at: number): CommandLine => readHeavy(args, at, policies, startupFacts(args.slice(first, at), bazeliskMode));
   while (index < args.length) {
     const word = args[index] ?? "";
     const known = classOf(word);
-    if (known === "heavy") return readHeavy(args, index, policies);
+    if (known === "heavy") return heavy(index);
     if (known !== undefined) return { kind: "pass", command: word, class: known, why: `${word === "" ? "help" : word} is ${known}` };
     const policy = policyOf(word, args[index + 1]);
     if (policy !== undefined) policies.push(policy);
@@ -63,7 +82,7 @@ export function readCommandLine(args: readonly string[]): CommandLine {
       }
       index += step;
     } else {
-      return readHeavy(args, index, policies);
+      return heavy(index);
     }
   }
   return { kind: "pass", command: "", class: "light", why: "there is no command" };
@@ -89,7 +108,20 @@ function unknownStartupOption(args: readonly string[], index: number): 1 | 2 | u
   return asUnary ? 2 : undefined;
 }
 
-function readHeavy(args: readonly string[], commandIndex: number, policies: readonly CacheOption[]): CommandLine {
+function startupFacts(options: readonly string[], bazeliskMode: boolean): StartupFacts {
+  const rcFiles: string[] = [];
+  let ignoresRcFiles = false;
+  for (let index = 0; index < options.length; index += 1) {
+    const word = options[index] ?? "";
+    if (word.startsWith("--bazelrc=")) rcFiles.push(word.slice("--bazelrc=".length));
+    else if (word === "--bazelrc") rcFiles.push(options[index + 1] ?? "");
+    else if (word === "--ignore_all_rc_files" || word === "--noignore_all_rc_files") ignoresRcFiles = word === "--ignore_all_rc_files";
+    if (unaryStartup.has(word)) index += 1;
+  }
+  return { rcFiles, ignoresRcFiles, bazeliskMode };
+}
+
+function readHeavy(args: readonly string[], commandIndex: number, policies: readonly CacheOption[], startup: StartupFacts): CommandLine {
   const command = args[commandIndex] ?? "";
   const found: CacheOption[] = [...policies];
   let executes = true;
@@ -131,10 +163,10 @@ function readHeavy(args: readonly string[], commandIndex: number, policies: read
   }
   // Before the first of them nothing swallows a flag, and none of them holds a value that could overrule one.
   const at = open ?? end;
-  if (at === args.length || at <= mostArgumentsToMove) return { kind: "heavy", command, at, cacheOptions: found };
+  if (at === args.length || at <= mostArgumentsToMove) return { kind: "heavy", command, at, cacheOptions: found, startup };
   // Nor does anything right behind the command, and no rc file beats a flag; but a later --config or cache option would.
   const later = overruling(args.slice(commandIndex + 1));
-  if (later === undefined) return { kind: "heavy", command, at: commandIndex + 1, cacheOptions: found };
+  if (later === undefined) return { kind: "heavy", command, at: commandIndex + 1, cacheOptions: found, startup };
   return {
     kind: "unreadable",
     command,

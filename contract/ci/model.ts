@@ -141,6 +141,8 @@ export interface Repository {
   readonly scripts: readonly Script[];
   /** Of rc files in the repository alone, imports followed. */
   readonly rc: readonly RcLine[];
+  /** Of the workspaces within it, each with rc files of its own. */
+  readonly nestedRc: readonly RcLine[];
   readonly manifest: Manifest;
   readonly flake: Flake | undefined;
   readonly bazelVersion: Setting | undefined;

@@ -37,8 +37,11 @@ const shellScript = /\.(?:sh|bash)$/i;
 const forTests = /(?:^|\/)(?:tests?|testdata|__tests__|fixtures)\//;
 const bazelVersionFile = ".bazelversion";
 
-/** @param rc the lines of the repository's own rc files, by paths from its root */
-export function readRepository(tree: Tree, rc: readonly RcLine[]): Repository {
+/**
+ * @param rc the lines of the repository's own rc files, by paths from its root
+ * @param nestedRc those of the workspaces within it
+ */
+export function readRepository(tree: Tree, rc: readonly RcLine[], nestedRc: readonly RcLine[] = []): Repository {
   const justs = tree.files
     .filter((file) => justfile.test(file) && !forTests.test(file))
     .flatMap((file) => within(tree, file, readJustfile));
@@ -48,7 +51,7 @@ export function readRepository(tree: Tree, rc: readonly RcLine[]): Repository {
   const forges = new Map(situations.map((situation) => [situation, [readGithub(yaml, situation), readGitlab(yaml, situation)]] as const));
   const reads = [...forges.values()].flat();
   const flake = within(tree, "flake.nix", readFlake)[0];
-  const lines = linesOf(tree, reads, rc);
+  const lines = linesOf(tree, reads, [...rc, ...nestedRc]);
   const withCalls = (job: ReadJob): Job => ({ ...job, calls: guarded(job, callsOf(job.commands, library)) });
   const jobsIn = (situation: (typeof situations)[number]): readonly Job[] =>
     (forges.get(situation) ?? []).flatMap(({ jobs }) => jobs.map(withCalls));
@@ -59,6 +62,7 @@ export function readRepository(tree: Tree, rc: readonly RcLine[]): Repository {
     jobs: { main: jobsIn("main"), branch: jobsIn("branch"), "pull-request": jobsIn("pull-request") },
     scripts: [...recipeScripts(recipes), ...hookScripts(flake, library), ...envrc(tree, library), ...documents(tree)],
     rc,
+    nestedRc,
     manifest: manifestOf(tree),
     flake: flake?.flake,
     bazelVersion: bazelVersion(tree),

@@ -123,6 +123,33 @@ export function judgeNixHonour(question: NixQuestion, machine: NixMachine): NixH
   return { ok: true, honoured: { endpoint: accepted, publicKey, trustedUser: false } };
 }
 
+/** The file that Nix takes credentials from without us; it may be there for an administrator's eyes alone. */
+export type OwnNetrc =
+  /** Empty text where there is none. */
+  { readonly state: "read"; readonly text: string } | { readonly state: "unreadable"; readonly file: string };
+
+/**
+ * Why a credential that the cache asks for would not reach this machine's Nix, or undefined where it would. That Nix
+ * says nothing of it makes it worse: it takes a cache that refuses it for one that lacks the path, and builds.
+ * @param keeper `system`: an administrator keeps it for Nix, and nothing is handed over
+ */
+export function withheldFrom(
+  { trustedUser }: Pick<NixTerms, "trustedUser">,
+  client: Pick<NixClient, "user">,
+  { keeper, own }: { readonly keeper: "user" | "system"; readonly own: OwnNetrc },
+): { readonly reason: string; readonly next: string } | undefined {
+  if (keeper === "system") return undefined;
+  const next =
+    'have an administrator add the cache to the netrc of this machine\'s Nix, then say so in the profile: [nix] netrc = "system"';
+  if (!trustedUser) {
+    return { reason: `${client.user} is no trusted user of the Nix daemon, which takes no credential of theirs for the cache`, next };
+  }
+  if (own.state === "unreadable") {
+    return { reason: `Nix takes its credentials from ${own.file}, which cannot be read here and would be left out`, next };
+  }
+  return undefined;
+}
+
 const administratorAdds = "an administrator adds trusted-substituters and trusted-public-keys: flywheel doctor";
 const restartAdvice = "sudo systemctl restart nix-daemon (macOS: sudo launchctl kickstart -k system/org.nixos.nix-daemon)";
 

@@ -11,7 +11,8 @@ const memory = { span: 10_000, most: 32 } as const;
 export function probeReport(url: string, result: ProbeResult): ProbeReport {
   const endpoint = printable(url, 512);
   if (result.ok) return { ok: true, endpoint, latencyMs: result.latencyMs };
-  return { ok: false, endpoint, rung: result.rung, reason: result.reason, next: result.next ?? null };
+  const { rung, reason, next, over } = result;
+  return { ok: false, endpoint, rung, reason, next: next ?? null, ...(over !== undefined && { over }) };
 }
 
 export class Judge {

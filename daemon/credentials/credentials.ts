@@ -8,11 +8,11 @@ import { type Endpoint, parseEndpoint, sameEndpoint, type Tool } from "../../con
 import { FlywheelError } from "../../contract/errors.ts";
 import { loginCommand } from "../../contract/login-command.ts";
 import { netrcText } from "../../contract/nix/netrc.ts";
+import type { OwnNetrc } from "../../contract/nix/trust.ts";
 import type { Paths } from "../../contract/paths.ts";
 import { Secret } from "../../contract/secret.ts";
 import { printable } from "../../contract/text.ts";
 import { generationDirectory } from "../api/client/credentials/generations.ts";
-import type { OwnNetrc } from "../nix/netrc.ts";
 import type { ProbeContext } from "../probe/context.ts";
 import { Generations } from "./generations.ts";
 import { askedOf, belongs, helperAnswer, unusable } from "./helper.ts";

@@ -1,22 +1,22 @@
 /** The netrc that this user's Nix would read without us: what is in it must not be lost. */
 
+import { type OwnNetrc, withheldFrom } from "../../contract/nix/trust.ts";
 import { nixList } from "../../contract/nix-config.ts";
+import type { NixTerms } from "../../contract/published.ts";
 import { readBounded } from "../api/client/bounded.ts";
 import { isErrno } from "../api/client/directory.ts";
 import { readNixConfiguration } from "./configuration.ts";
-import type { NixPlace } from "./place.ts";
-
-export type OwnNetrc =
-  /** Empty text where there is none. */
-  | { readonly state: "read"; readonly text: string }
-  /** It is there, and is another's alone. */
-  | { readonly state: "unreadable"; readonly file: string };
+import { type NixPlace, ownName } from "./place.ts";
 
 /** A larger one is none: bytes. */
 const largest = 262_144;
 
-/** @param userConf the user's own nix.conf, which stands above the system's */
-export function ownNetrc(place: NixPlace, userConf: string | undefined): OwnNetrc {
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** @param env where the user's own nix.conf lies, which stands above the system's: XDG_CONFIG_HOME, HOME */
+export function ownNetrc(place: NixPlace, env: Environment): OwnNetrc {
+  const base = env["XDG_CONFIG_HOME"] ?? (env["HOME"] === undefined ? undefined : `${env["HOME"]}/.config`);
+  const userConf = base === undefined ? undefined : `${base}/nix/nix.conf`;
   const usual = `${place.confDir}/netrc`;
   const system = readNixConfiguration(place.confDir).text ?? "";
   const user = userConf === undefined ? "" : small(userConf);
@@ -36,4 +36,9 @@ function small(file: string): string {
   } catch {
     return "";
   }
+}
+
+/** withheldFrom(), for this machine's Nix and this user, as both are when it is asked. */
+export function withheldHere(place: NixPlace, env: Environment, keeper: "user" | "system") {
+  return (terms: Pick<NixTerms, "trustedUser">) => withheldFrom(terms, { user: ownName() }, { keeper, own: ownNetrc(place, env) });
 }

@@ -65,7 +65,7 @@ function ago(iso: string): string {
 }
 
 function fault(reason: string, next: string): ProbeFault {
-  return new ProbeFault("authority", reason, { next });
+  return new ProbeFault("authority", reason, { next, over: "credential" });
 }
 
 /**

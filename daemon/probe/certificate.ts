@@ -38,5 +38,5 @@ function read(place: Place, what: string, file: string): Buffer {
 }
 
 function fault(place: Place, reason: string, cause: unknown): ProbeFault {
-  return new ProbeFault("authority", reason, { next: certificateLogin(place), cause });
+  return new ProbeFault("authority", reason, { next: certificateLogin(place), over: "credential", cause });
 }

@@ -1,4 +1,5 @@
 import type { NixHonour, NixQuestion } from "../../contract/nix/trust.ts";
+import type { NixTerms } from "../../contract/published.ts";
 import type { KeptCredential } from "../credentials/kept.ts";
 
 /** What a probe must know of this machine and its configuration. */
@@ -15,6 +16,8 @@ export interface ProbeContext {
   readonly nix?: {
     readonly storeDir: string;
     readonly honour: (question: NixQuestion) => Promise<NixHonour>;
+    /** Why a credential that the cache asks for would not reach it; absent where nobody wants to know. */
+    readonly withheld?: (terms: Pick<NixTerms, "trustedUser">) => { readonly reason: string; readonly next: string } | undefined;
   };
   /** The REAPI instance to ask about; undefined is the unnamed one. */
   readonly instanceName: string | undefined;

@@ -46,15 +46,22 @@ export class HttpConnection {
   /**
    * One request and its whole answer.
    * @param rung the rung that silence, or an answer that is not HTTP, stands for
+   * @param as whether what is kept for the place is sent
    * @throws ProbeFault; after one the connection is not to be used again
    */
-  async exchange(method: "GET" | "HEAD", path: string, rung: Rung, deadline: Deadline): Promise<Answer> {
+  async exchange(
+    method: "GET" | "HEAD",
+    path: string,
+    rung: Rung,
+    deadline: Deadline,
+    as: "the user" | "anybody" = "the user",
+  ): Promise<Answer> {
     const { place } = this;
     const client = await this.#client(deadline);
     const response = await step(rung, place, deadline, async (signal) => {
       try {
         // `reset: false`: undici would close the connection after each HEAD.
-        const authorization = authorizationAt(place);
+        const authorization = as === "the user" ? authorizationAt(place) : undefined;
         const headers = { "user-agent": "gloriousflywheel", accept: "*/*", ...(authorization === undefined ? {} : { authorization }) };
         return await client.request({ method, path, signal, reset: false, headers });
       } catch (error) {

@@ -8,11 +8,18 @@ export class ProbeFault extends Error {
   readonly next: string | undefined;
   /** `broken`: the connection failed or fell silent, so a new one may do better. `answered`: the cache's own word. */
   readonly kind: "broken" | "answered";
+  /** As in ProbeResult. */
+  readonly over: "credential" | undefined;
 
-  constructor(rung: Rung, reason: string, options: { next?: string | undefined; kind?: "broken" | "answered"; cause?: unknown } = {}) {
+  constructor(
+    rung: Rung,
+    reason: string,
+    options: { next?: string | undefined; kind?: "broken" | "answered"; over?: "credential"; cause?: unknown } = {},
+  ) {
     super(printable(reason, 400), options.cause === undefined ? undefined : { cause: options.cause });
     this.rung = rung;
     this.next = options.next === undefined ? undefined : printable(options.next, 640);
     this.kind = options.kind ?? "answered";
+    this.over = options.over;
   }
 }

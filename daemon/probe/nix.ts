@@ -46,6 +46,10 @@ export async function judgeNixCache(
   const { endpoint, aliases } = candidate;
   const honour = await answered(nix.honour({ endpoint, aliases, publicKey }), place, deadline);
   if (!honour.ok) throw new ProbeFault("authority", honour.ignored.reason, { next: honour.ignored.next });
+  const withheld = place.kept === undefined ? undefined : nix.withheld?.(honour.honoured);
+  if (withheld !== undefined && (await asksWho(connection, deadline))) {
+    throw new ProbeFault("authority", withheld.reason, { next: withheld.next });
+  }
   return { latencyMs, facts: { ...facts, ...served, honoured: honour.honoured } };
 }
 
@@ -97,10 +101,20 @@ function cacheInfo(answer: Answer, place: Place, wanted: string): CacheFacts {
  * machine's Nix may have a netrc of its own that nobody else can read.
  */
 async function mayRead(connection: HttpConnection, deadline: Deadline): Promise<void> {
-  const { place } = connection;
+  const answer = await connection.exchange("GET", unknownPath(connection.place), "authority", deadline);
+  if (answer.status === 401) throw refused(connection.place, "unknown", "HTTP 401");
+}
+
+/** Whether it tells of paths only to whoever says who asks. */
+async function asksWho(connection: HttpConnection, deadline: Deadline): Promise<boolean> {
+  const answer = await connection.exchange("GET", unknownPath(connection.place), "authority", deadline, "anybody");
+  return answer.status === 401;
+}
+
+/** Of a narinfo that no cache has. */
+function unknownPath({ endpoint }: Place): string {
   const hash = Array.from(randomBytes(32), (byte) => nixBase32[byte % nixBase32.length]).join("");
-  const answer = await connection.exchange("GET", `${place.endpoint.path}/${hash}.narinfo`, "authority", deadline);
-  if (answer.status === 401) throw refused(place, "unknown", "HTTP 401");
+  return `${endpoint.path}/${hash}.narinfo`;
 }
 
 /** The key that Attic says belongs to the cache: shown and compared, never trusted. Undefined where the server is no Attic. */

@@ -91,8 +91,8 @@ export class Prober {
       return { ok: true, ...(await this.#climb(candidate, context, deadline)) };
     } catch (error) {
       const fault = error instanceof ProbeFault ? error : new ProbeFault("capabilities", `the probe itself failed: ${messageOf(error)}`);
-      const { rung, message: reason, next } = fault;
-      return next === undefined ? { ok: false, rung, reason } : { ok: false, rung, reason, next };
+      const { rung, message: reason, next, over } = fault;
+      return { ok: false, rung, reason, ...(next !== undefined && { next }), ...(over !== undefined && { over }) };
     } finally {
       deadline.stop();
     }

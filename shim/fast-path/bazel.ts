@@ -47,7 +47,7 @@ function commandsThat(test: (commandClass: string) => boolean): string[] {
 /** The whole text of the script for one name. */
 export function bazelFastPath(name: BazelName): string {
   const plans = {
-    variables: "_gf_at= _gf_flags= _gf_endpoint=",
+    variables: "_gf_at= _gf_flags= _gf_front= _gf_endpoint=",
     steps: `    plan:inject=*)
       _gf_step=inject: _gf_at=\${_gf_word#inject=}
       case $_gf_at in
@@ -55,6 +55,11 @@ export function bazelFastPath(name: BazelName): string {
       esac
       ;;
     inject:command=*) _gf_command=\${_gf_word#command=} ;;
+    inject:startup=--bazelrc=/*)
+      case $_gf_word in *${not(`${urlCharacters}+@,=`)}*) _gf_step=bad: ;; esac
+      _gf_front="$_gf_front
+\${_gf_word#startup=}"
+      ;;
     inject:--*)
       _gf_flags="$_gf_flags
 $_gf_word"
@@ -81,7 +86,7 @@ ${anyOf(commandsThat((commandClass) => commandClass !== "heavy"))}) _gf_run "$@"
 esac
 
 # The command: startup options come before it (option_processor.cc).
-_gf_class= _gf_value= _gf_policy= _gf_command= _gf_runtime= _gf_index=0
+_gf_class= _gf_value= _gf_policy= _gf_command= _gf_front= _gf_runtime= _gf_index=0
 for _gf_word in "$@"; do
   if [ -n "$_gf_value" ]; then
     _gf_value=
@@ -123,6 +128,8 @@ _gf_inject() {
       _gf_index=$((_gf_index - 1))
     done
   fi
+  # Startup options of a plan go in front of everything.
+  if [ -n "$_gf_front" ]; then set -- $_gf_front "$@"; fi
   _gf_mark
   _gf_run "$@"
 }
@@ -156,7 +163,7 @@ if [ -z "$_gf_at" ]; then
 fi
 
 ${placesOrSlow}${scope}# What the environment says against it: anything but silence or agreement is the slow path's.
-if [ -n "\${BAZEL_REMOTE_EXECUTOR-}\${BAZEL_REMOTE_INSTANCE_NAME-}" ]; then _gf_slow "$@"; fi
+if [ -n "\${BAZEL_REMOTE_EXECUTOR-}\${BAZEL_REMOTE_INSTANCE_NAME-}\${BAZEL_CREDENTIAL_HELPER-}\${GF_REAPI_CREDENTIAL_HELPER_TOKEN_FILE-}\${GF_REAPI_CREDENTIAL_HELPER_TOKEN-}" ]; then _gf_slow "$@"; fi
 case \${GF_BAZEL_SUBSTRATE_MODE-} in '' | shared-cache-backed) ;; *) _gf_slow "$@" ;; esac
 _gf_upload=
 case \${GF_BAZEL_REMOTE_UPLOAD-} in

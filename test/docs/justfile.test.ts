@@ -60,7 +60,7 @@ function callsOf({ name, lines, takesWords }: Recipe): readonly (readonly string
 test("has the fleet's names", () => {
   const own = ["enroll", "doctor", "verify", "info", "build", "test", "run", "coverage", "fetch", "check", "bazel", "consumer-env"];
   const names = [
-    ...[...own, "enrollment-contract-check"].map((name) => `flywheel-${name}`),
+    ...[...own, "enrollment-contract-check", "runner-selftest"].map((name) => `flywheel-${name}`),
     ...["cache-contract", "cache-contract-strict", "cache-contract-strict-nix", "attic-cache-authority-check"],
     ...["bazel-build-cached", "bazel-test-cached"],
   ];

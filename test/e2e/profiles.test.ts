@@ -6,6 +6,7 @@
 import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { StatusReport } from "../../contract/api.ts";
 import { npmBazel } from "../fixtures/bazel/real.ts";
@@ -13,28 +14,42 @@ import { type BazelRun, removeBazelRoot, runBazel } from "../fixtures/bazel/run.
 import { makeWorkspace, type Workspace } from "../fixtures/bazel/workspace.ts";
 import { isWrite } from "../fixtures/caches/journal.ts";
 import { type RunningCache, startCache } from "../fixtures/caches/start.ts";
+import { nginx } from "../fixtures/nginx/nginx.ts";
+import { type NixCache, startNixCache } from "../fixtures/nix/cache.ts";
+import { makeNixMachine, type NixMachine } from "../fixtures/nix/machine.ts";
+import { peersRequired, programOnPath } from "../fixtures/peers.ts";
 import { built, makeStage, type Stage } from "../fixtures/stage.ts";
 
 const bazel = npmBazel();
-const needs = bazel.available ? { timeout: 180_000 } : { skip: true };
+const [nix, nginxPeer] = [programOnPath("nix"), nginx()];
+const missing = [bazel, nix, nginxPeer].flatMap((peer) => (peer.available ? [] : [peer.reason]));
+if (missing.length > 0 && peersRequired()) throw new Error(missing.join("; "));
+const needs = missing.length === 0 ? { timeout: 180_000 } : { skip: true };
 const targets = 3;
-const labKey = `physics:${"B".repeat(43)}=`;
 
 describe("the fleet's and the laboratory's", () => {
   let root: string;
   let fleetCache: RunningCache;
   let labCache: RunningCache;
+  let machine: NixMachine;
+  let labNix: NixCache;
   let stage: Stage;
   let fleet: Workspace;
   let lab: Workspace;
 
   beforeAll(async () => {
-    if (!bazel.available) return;
+    if (!bazel.available || !nginxPeer.available || !nix.available) return;
     root = mkdtempSync(join(tmpdir(), "gf-two-"));
     const tools = join(root, "tools");
     mkdirSync(tools);
     symlinkSync(bazel.path, join(tools, "bazel"));
     [fleetCache, labCache] = await Promise.all([startCache({ kind: "grpc" }), startCache({ kind: "http", host: "127.0.0.2" })]);
+    machine = await makeNixMachine();
+    labNix = await startNixCache(nginxPeer.path, {
+      storeDir: machine.env["NIX_STORE_DIR"] ?? "",
+      keyName: "physics",
+      name: "physics",
+    });
     stage = await makeStage([tools], {
       grpcPorts: [fleetCache.port],
       httpPorts: [],
@@ -62,7 +77,10 @@ tag = "tag:lab-store"
 https_ports = []
 http_ports = [8501]
 cache = "physics"
-public_key = "${labKey}"
+public_key = "${labNix.publicKey}"
+
+[endpoints]
+nix = ["${labNix.url}"]
 
 [cluster]
 bazel = ["grpc://builds.ci.svc.lab.example:9192"]
@@ -79,13 +97,15 @@ bazel = ["grpc://builds.ci.svc.lab.example:9192"]
     for (const file of [join(fleet.dir, "tinyland.repo.json"), join(lab.dir, "tinyland.repo.json"), join(config, "config.toml")]) {
       utimesSync(file, old, old);
     }
-    const up = await stage.flywheel(["up"], { cwd: fleet.dir });
+    // The daemon is told where this Nix lives by whoever starts it.
+    const up = await stage.flywheel(["up"], { cwd: fleet.dir, env: placesOf(machine) });
     expect(up.exitCode, up.stdout + up.stderr).toBe(0);
   });
   afterAll(async () => {
-    if (!bazel.available) return;
+    if (missing.length > 0) return;
     await stage?.dispose();
-    await Promise.all([fleetCache?.dispose(), labCache?.dispose()]);
+    await Promise.all([fleetCache?.dispose(), labCache?.dispose(), labNix?.dispose()]);
+    await machine?.remove();
     await removeBazelRoot(root);
   });
 
@@ -111,7 +131,7 @@ bazel = ["grpc://builds.ci.svc.lab.example:9192"]
     expect(up.stdout).toContain("profile lab: [[repositories]] of config.toml, by forge_scope gitlab.lab.example/physics");
     const [ours, theirs] = await Promise.all([status(fleet.dir), status(lab.dir)]);
     expect(ours).toMatchObject({ profile: "default", bazel: { state: "attached", endpoint: fleetCache.url } });
-    expect(theirs).toMatchObject({ profile: "lab", bazel: { state: "attached", endpoint: labCache.url }, nix: { publicKey: labKey } });
+    expect(theirs).toMatchObject({ profile: "lab", bazel: { state: "attached", endpoint: labCache.url } });
     expect(theirs.daemon?.pid).toBe(ours.daemon?.pid);
     for (const [report, other] of [
       [ours, labCache],
@@ -143,6 +163,28 @@ bazel = ["grpc://builds.ci.svc.lab.example:9192"]
     // The very same actions under the other's profile: nothing of them is known there.
     const copied = makeWorkspace(join(root, "thesis"), { targets, seed: fleet.seed, manifest: { enrollment: {} } });
     expect((await build(copied, "thesis")).processes).toEqual({ hits: 0, total: targets });
+  });
+
+  test("the laboratory's Nix cache is attached for its workspace alone, with its own key", needs, async () => {
+    const [ours, theirs] = await Promise.all([status(fleet.dir), status(lab.dir)]);
+    expect(ours.nix).toMatchObject({ state: "unattached", publicKey: null });
+    expect(theirs.nix).toMatchObject({ state: "attached", endpoint: labNix.url, publicKey: labNix.publicKey, trusted: true });
+    const expression = machine.derivation("spectrum");
+    const path = await machine.publish(expression, labNix);
+    const nixBuild = async (workspace: Workspace) =>
+      await execa(built.shimOf("nix"), ["build", "--no-link", "--expr", expression], {
+        cwd: workspace.dir,
+        env: { ...stage.env, ...machine.env, ...enrolled },
+        extendEnv: false,
+        stdin: "ignore",
+        reject: false,
+      });
+    const refused = await nixBuild(fleet);
+    expect([refused.exitCode, refused.stderr]).toEqual([78, expect.stringMatching(/^flywheel: refused nix build: no shared Nix cache/)]);
+    const substituted = await nixBuild(lab);
+    expect(substituted.exitCode, substituted.stderr).toBe(0);
+    const infos = JSON.parse(await machine.must("nix", ["path-info", "--json", path])) as { signatures?: string[] }[];
+    expect(infos[0]?.signatures).toEqual([expect.stringMatching(/^physics:/)]);
   });
 
   test("explain tells the same, and --profile overrules the rule", needs, async () => {
@@ -189,3 +231,8 @@ bazel = ["grpc://builds.ci.svc.lab.example:9192"]
     expect(doctor.stdout).toContain("maps repositories to profile gone, which cannot be read");
   });
 });
+
+/** Where a machine's Nix lives; not how its store is opened, which is the user's. */
+function placesOf({ env }: NixMachine): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => /^NIX_(?:STORE|STATE|CONF)_DIR$/.test(name)));
+}

@@ -109,6 +109,7 @@ const profiles = document({
     http_ports: ports,
     upload: fc.boolean(),
     instance_name: fc.oneof(fc.constantFrom("spoke-a", "a/b"), texts),
+    reapi_hosts: fc.array(fc.oneof(fc.constantFrom("cell*", "*.rbe.svc"), texts), { maxLength: 2 }),
   },
   nix: {
     service: fc.constant("svc:n"),

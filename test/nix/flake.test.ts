@@ -1,5 +1,5 @@
 /** The flake under Debian's real Nix: every output evaluates for every system, and this machine's package is really built. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -45,6 +45,9 @@ describe.skipIf(nixMissing)("the flake", () => {
   test("the package runs from the store, with its own node, and keeps nothing that only built it", async () => {
     const { stdout } = await run(join(built, "bin/flywheel"), ["version"], { PATH: "/nonexistent:/usr/bin:/bin" });
     expect(stdout).toBe(`flywheel ${JSON.parse(readFileSync(join(house.flake, "package.json"), "utf8")).version}`);
+    const native = readdirSync(join(built, "lib/gloriousflywheel/lib"), { recursive: true, encoding: "utf8" });
+    const target = `${process.platform}-${process.arch}`;
+    expect(native).toEqual(expect.arrayContaining([`pty/${target}/pty.node`, expect.stringMatching(`^keyring/${target}.*/keyring.node$`)]));
     const { directory } = JSON.parse((await run(join(built, "bin/flywheel"), ["shim", "path", "--json"])).stdout);
     expect(directory).toBe(join(built, "lib/gloriousflywheel/shim"));
     const closure = await house.nix(["path-info", "--recursive", built]);

@@ -1,12 +1,13 @@
 /** The slow path's decision, from real files and a stated attachment; with a real daemon it is tried in test/e2e. */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { ProbeReport } from "../../contract/api.ts";
 import { silentEventFlags } from "../../contract/bazel/injection.ts";
+import type { CredentialEntry } from "../../contract/credential.ts";
 import { type Endpoint, parseEndpoint } from "../../contract/endpoint.ts";
 import { pathsFrom } from "../../contract/paths.ts";
 import type { AttachmentSource, Standing } from "../../shim/attachment.ts";
@@ -14,6 +15,7 @@ import { type Decision, decide } from "../../shim/decide.ts";
 import { refusalText } from "../../shim/refusal.ts";
 import { findWorkspace, rememberVerdict } from "../../shim/scope.ts";
 import { surroundings } from "../../shim/world.ts";
+import { script } from "./house.ts";
 
 let root: string;
 let work: string;
@@ -464,4 +466,144 @@ it("a configuration that cannot be read is refused with its line, and with what 
       next: [`mend line 1 of ${root}/config/config.toml`, "flywheel doctor"],
     });
   }
+});
+
+describe("credentials", () => {
+  const login = (changes: Partial<CredentialEntry> = {}): void => {
+    const how = { scheme: "bearer", store: "file" } as const;
+    const base = {
+      profile: "default",
+      kind: "bazel",
+      endpoint: "grpc://cache.ts.net:9092",
+      how,
+      generation: "ab".repeat(16),
+      at: "",
+    } as const;
+    mkdirSync(join(root, "state"), { recursive: true });
+    const entries = [{ ...base, expires: null, legacyHeader: false, ...changes }];
+    writeFileSync(join(root, "state/credentials.json"), JSON.stringify({ v: 1, store: null, entries }));
+  };
+  /** A Bazel that says which it is, since none of these is here. */
+  const bazelThatSays = (version: string): Record<string, string> => {
+    script(join(root, "bazel"), `echo "bazel ${version}"`);
+    return { GF_REAL_BAZEL: join(root, "bazel"), PATH: "/usr/bin:/bin", GF_RUNTIME_DIR: join(root, "run") };
+  };
+  const bare = flags(false);
+
+  it("asks for the version only where somebody is logged in to the attached cache", async () => {
+    script(join(root, "bazel"), `touch ${join(root, "asked")}`);
+    const env = { GF_REAL_BAZEL: join(root, "bazel"), PATH: "/usr/bin:/bin" };
+    login({ endpoint: "grpc://other.ts.net:9092" });
+    expect((await decided({ env })).decision).toMatchObject({ kind: "inject", flags: bare, startup: [] });
+    login({ profile: "lab" });
+    expect((await decided({ env })).decision).toMatchObject({ kind: "inject", flags: bare, startup: [] });
+    expect(existsSync(join(root, "asked"))).toBe(false);
+    login();
+    expect((await decided({ env })).decision.kind).toBe("refuse");
+    expect(existsSync(join(root, "asked"))).toBe(true);
+  });
+
+  it("gives Bazel 6.3 and newer the helper, for the endpoint that the flags name and by an alias's login", async () => {
+    login();
+    const { decision } = await decided({ env: bazelThatSays("7.4.1") });
+    const helper = expect.stringMatching(/^--credential_helper=100\.64\.0\.5=\/.*\/dist\/bin\/flywheel-credential-helper$/);
+    expect(decision).toMatchObject({ kind: "inject", flags: [...bare, helper], startup: [] });
+  });
+
+  it("gives an older one an rc file only where the login allowed it", async () => {
+    login();
+    expect((await decided({ env: bazelThatSays("5.0.0") })).decision).toMatchObject({
+      kind: "refuse",
+      reason: expect.stringContaining("Bazel 5.0.0 takes a credential only as a header"),
+      next: [expect.stringContaining("flywheel login grpc://cache.ts.net:9092 --allow-legacy-header")],
+    });
+    login({ legacyHeader: true });
+    const { decision } = await decided({ env: bazelThatSays("5.0.0") });
+    const name = createHash("sha256").update("grpc://100.64.0.5:9092").digest("hex").slice(0, 16);
+    expect(decision).toMatchObject({
+      kind: "inject",
+      flags: bare,
+      startup: [`--bazelrc=${root}/run/credentials/${"ab".repeat(16)}-${name}/bazelrc`],
+    });
+  });
+
+  it("makes nothing of it where it only explains", async () => {
+    login({ legacyHeader: true });
+    const args = ["--bazelrc=/mine.rc", "build", "//x"];
+    const { decision } = await decided({ env: bazelThatSays("2.1.0"), args });
+    expect(decision).toMatchObject({
+      kind: "inject",
+      startup: [expect.stringMatching(/^--bazelrc=.*\/run\/bazelrc\/[0-9a-f]{32}$/), "--bazelrc=/dev/null"],
+    });
+    expect(existsSync(join(root, "run"))).toBe(false);
+  });
+
+  it.each(["4.2.3", "7.4.1"])("refuses with one that has expired, and says what to type: Bazel %s", async (version) => {
+    login({ expires: "2020-01-01T00:00:00Z", legacyHeader: true });
+    expect((await decided({ env: bazelThatSays(version) })).decision).toMatchObject({
+      kind: "refuse",
+      reason: expect.stringContaining("expired at 2020-01-01"),
+      next: ["flywheel login grpc://cache.ts.net:9092"],
+    });
+  });
+
+  it("refuses where nobody can tell who is logged in to what", async () => {
+    login();
+    writeFileSync(join(root, "state/credentials.json"), "{");
+    expect((await decided({})).decision).toMatchObject({
+      kind: "refuse",
+      reason: expect.stringContaining("credentials.json cannot be used"),
+    });
+  });
+
+  it.each([
+    ["7.4.1", ["--credential_helper=*.example.org=/h", "--credential_helper=/all"], ""],
+    ["4.2.3", [], "only Bazel 6.3 and newer take BAZEL_CREDENTIAL_HELPER"],
+  ] as const)("passes BAZEL_CREDENTIAL_HELPER to a Bazel that takes it: %s", async (version, more, why) => {
+    const env = { ...bazelThatSays(version), BAZEL_CREDENTIAL_HELPER: "*.example.org=/h\n/all" };
+    expect((await decided({ env })).decision).toMatchObject({
+      kind: "inject",
+      flags: [...bare, ...more],
+      why: expect.stringContaining(why),
+    });
+    const odd = { ...env, BAZEL_CREDENTIAL_HELPER: "/h --remote_cache=grpc://evil:1" };
+    expect((await decided({ env: odd })).decision).toMatchObject({ flags: bare, why: expect.stringContaining("is left out") });
+  });
+
+  describe("of a REAPI cell that BAZEL_REMOTE_CACHE names", () => {
+    const url = "grpc://gf-reapi-cell.gf-rbe.svc:8980";
+    const asks: ProbeReport = { ok: false, endpoint: url, rung: "authority", reason: "it asks for a credential", next: null };
+    const env = (): Record<string, string> => ({
+      ...bazelThatSays("7.4.1"),
+      BAZEL_REMOTE_CACHE: url,
+      GF_REAPI_CREDENTIAL_HELPER_TOKEN_FILE: "/run/token",
+    });
+    const cell = (changes: Record<string, string> = {}, more: Partial<Setting> = {}) =>
+      decided({ env: { ...env(), ...changes }, standing: unattached, ...more });
+
+    it("the helper is named for it, with the token that the environment names", async () => {
+      for (const proof of [{ ok: true, endpoint: url, latencyMs: 1 } as const, asks]) {
+        const { decision } = await cell({}, { proof });
+        expect(decision).toMatchObject({
+          kind: "inject",
+          flags: [...flags(false, url), expect.stringMatching(/^--credential_helper=gf-reapi-cell\.gf-rbe\.svc=\//)],
+        });
+      }
+      expect((await cell({}, { proof: asks })).decision).toMatchObject({ notice: expect.stringContaining("not proved before") });
+      const { decision } = await cell({ GF_REAPI_BAZEL_CREDENTIAL_HELPER: "/fleet/helper" });
+      expect(decision).toMatchObject({ flags: expect.arrayContaining(["--credential_helper=gf-reapi-cell.gf-rbe.svc=/fleet/helper"]) });
+    });
+
+    it("nothing is named for another host, without a token, or for a Bazel that knows no helper", async () => {
+      const other = await cell({ BAZEL_REMOTE_CACHE: "grpc://100.64.0.7:8980" });
+      expect(other.decision).toMatchObject({ kind: "inject", flags: flags(false, "grpc://100.64.0.7:8980") });
+      expect((await cell({ GF_REAPI_CREDENTIAL_HELPER_TOKEN_FILE: "" }, { proof: asks })).decision.kind).toBe("refuse");
+      const old = { env: { ...env(), ...bazelThatSays("4.2.3") }, standing: unattached };
+      expect((await decided(old)).decision).toMatchObject({ flags: flags(false, url), why: expect.stringContaining("REAPI token") });
+      const { decision: oldAndAsked } = await decided({ ...old, proof: asks });
+      expect(oldAndAsked).toMatchObject({ kind: "refuse", reason: expect.stringContaining("only Bazel 6.3 and newer take one") });
+      const { decision } = await cell({ GF_REAPI_CREDENTIAL_HELPER_TOKEN: "inline" });
+      expect(decision).toMatchObject({ kind: "refuse", reason: expect.stringContaining("given twice") });
+    });
+  });
 });

@@ -52,6 +52,49 @@ describe.each(shells)("under $name", ({ command: shell }) => {
     expect(asked()).toBe(true);
   });
 
+  it("puts a plan's startup options in front of every other word", async () => {
+    house.remove();
+    house = await buildHouse(
+      "flywheel-plan-1\ninject=4\ncommand=build\nprofile=default\nstartup=--bazelrc=/run/g/bazelrc\nstartup=--bazelrc=/dev/null\n--x",
+    );
+    const outcome = await house.run(["--bazelrc", "a b", "build", "*", "--", "//x"], { shell });
+    expect(words(outcome)).toEqual([
+      "--bazelrc=/run/g/bazelrc",
+      "--bazelrc=/dev/null",
+      "--bazelrc",
+      "a b",
+      "build",
+      "*",
+      "--x",
+      "--",
+      "//x",
+    ]);
+    // Nothing of the kind comes from the environment.
+    house.publish();
+    const inherited = await house.run(["build", "//x"], { shell, env: { _gf_front: "--bazelrc=/evil" } });
+    expect(words(inherited)).toEqual(["build", "//x", ...attachedFlags]);
+  });
+
+  it.each(["startup=--bazelrc=relative", "startup=--batch", "startup=--bazelrc=/a$(id)", "startup=--bazelrc=/a*"])(
+    "fails closed on a plan with %s",
+    async (line) => {
+      house.remove();
+      house = await buildHouse(`flywheel-plan-1\ninject=1\n${line}\n--x`);
+      expect(await house.run(["build"], { shell })).toMatchObject({ code: 78 });
+    },
+  );
+
+  it.each(["BAZEL_CREDENTIAL_HELPER", "GF_REAPI_CREDENTIAL_HELPER_TOKEN_FILE", "GF_REAPI_CREDENTIAL_HELPER_TOKEN"])(
+    "leaves what %s says to the slow path",
+    async (name) => {
+      house.publish();
+      await house.run(["build", "//x"], { shell, env: { [name]: "" } });
+      expect(asked()).toBe(false);
+      await house.run(["build", "//x"], { shell, env: { [name]: "/x" } });
+      expect(asked()).toBe(true);
+    },
+  );
+
   it.each(["", "nonsense", "flywheel-plan-1", "flywheel-plan-1\ninject=x\n--y", "flywheel-plan-1\nrun\nstop", "flywheel-plan-2\nrun"])(
     "fails closed on the plan %j",
     async (plan) => {

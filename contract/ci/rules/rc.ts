@@ -1,6 +1,6 @@
 /** What does not belong into rc files: endpoints, variables that Bazel does not expand, uploads; and rc files that are generated. */
 import { isLoopback, parseEndpoint } from "../../endpoint.ts";
-import { type Job, type Place, placeWords, type Script } from "../model.ts";
+import { type Job, type Place, placeWords, type Repository, type Script } from "../model.ts";
 import { booleanOf, flagsOf, type RcLine } from "../rc.ts";
 import type { ParityLine } from "../report.ts";
 import { jobsOnce, linesOf, type Rule, shownText } from "./rule.ts";
@@ -12,9 +12,14 @@ const generatedLine = linesOf("generated-rc");
 
 const endpointFlags = new Set(["remote_cache", "remote_http_cache", "remote_executor"]);
 
+/** All that Bazel reads in some workspace of the repository. */
+function allRc({ rc, nestedRc }: Repository): readonly RcLine[] {
+  return [...rc, ...nestedRc];
+}
+
 /** Each option of the repository's rc files that names an endpoint. */
-function endpoints(rc: readonly RcLine[]): readonly { readonly name: string; readonly value: string; readonly place: Place }[] {
-  return rc.flatMap((line) =>
+function endpoints(repository: Repository): readonly { readonly name: string; readonly value: string; readonly place: Place }[] {
+  return allRc(repository).flatMap((line) =>
     flagsOf(line.words)
       .filter(({ name, value }) => endpointFlags.has(name) && value !== "")
       .map(({ name, value }) => ({ name, value, place: { file: line.file, line: line.line } })),
@@ -28,7 +33,7 @@ function isPlaceholder(value: string): boolean {
 export const rcPlaceholder: Rule = {
   id: "rc-placeholder",
   look: ({ repository }) =>
-    endpoints(repository.rc)
+    endpoints(repository)
       .filter(({ value }) => isPlaceholder(value))
       .map(({ name, value, place }) =>
         placeholderLine("drift", `--${name}=${shownText(value)} is taken as it is written`, {
@@ -42,7 +47,7 @@ export const rcPlaceholder: Rule = {
 export const rcEndpoint: Rule = {
   id: "rc-endpoint",
   look: ({ repository }) =>
-    endpoints(repository.rc)
+    endpoints(repository)
       .filter(({ value }) => !isPlaceholder(value))
       .map(({ name, value, place }) => {
         const parsed = parseEndpoint(value, "bazel");
@@ -60,7 +65,7 @@ export const rcEndpoint: Rule = {
 export const rcUpload: Rule = {
   id: "rc-upload",
   look: ({ repository }) =>
-    repository.rc.flatMap((line) =>
+    allRc(repository).flatMap((line) =>
       flagsOf(line.words)
         .filter((flag) => flag.name === "remote_upload_local_results" && booleanOf(flag) === true)
         .map(() =>

@@ -91,8 +91,8 @@ export class DaemonClient {
   }
 
   /** What a credential helper answers for a URI; no headers where no profile owns it. */
-  credential(request: CredentialRequest): Promise<CredentialAnswer> {
-    return this.#ask("POST", "/v1/credential", request);
+  credential(request: CredentialRequest, timeoutMs: number = patience.quick): Promise<CredentialAnswer> {
+    return this.#ask("POST", "/v1/credential", request, { timeoutMs });
   }
 
   /** Makes the files from which a tool takes the credential of an endpoint. */

@@ -48,6 +48,8 @@ const table: readonly (readonly [line: string, offers: readonly string[]])[] = [
   ["flywheel attach --kind ", ["bazel", "nix"]],
   ["flywheel attach --kind nix grpc://c", ["grpc://cache.example.ts.net:9092"]],
   ["flywheel attach grpc://100.64.0.5:9", ["grpc://100.64.0.5:9092"]],
+  ["flywheel login --store ", ["file", "keyring"]],
+  ["flywheel logout grpc://100.64.0.5:9", ["grpc://100.64.0.5:9092"]],
   ["flywheel exec -- nix-b", ["nix-build"]],
   ["flywheel exec -- bazel bu", ["build"]],
   ['flywheel compat --reason "a b" -- bazel //my:', ["//my:one", "//my:two"]],

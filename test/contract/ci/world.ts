@@ -123,7 +123,7 @@ export function examined(root: string, beside: Beside = {}): ParityReport {
   const tree = repositoryTree(root);
   // No home: this machine's own rc files are not the fixture's.
   const rc = readRcFiles(root, tree, join(root, "no-home"));
-  return examineTree(tree, rc.repository, beside, root);
+  return examineTree(tree, rc.repository, beside, { root, nested: rc.nested });
 }
 
 export function fixture(name: string, beside: Beside = {}): ParityReport {
@@ -139,7 +139,7 @@ export function examineTree(
   tree: Tree,
   rc: Here["rc"],
   { profile = gloriousflywheel, status: more = {}, here = {} }: Beside,
-  root = "/work",
+  { root = "/work", nested = [] }: { readonly root?: string; readonly nested?: Here["rc"] } = {},
 ): ParityReport {
   const said = status(profile, more);
   const { upload, instanceName } = said.bazel;
@@ -154,7 +154,7 @@ export function examineTree(
     endpoints: "shown",
     ...here,
   };
-  return examine({ profile, repository: readRepository(tree, rc), here: machine }, root);
+  return examine({ profile, repository: readRepository(tree, rc, nested), here: machine }, root);
 }
 
 export function linesOf(report: ParityReport, verdict: Verdict, rule?: ParityRule): readonly ParityLine[] {

@@ -2,7 +2,15 @@
 import { describe, expect, test } from "vitest";
 import type { Endpoint } from "../../../contract/endpoint.ts";
 import { parseEndpoint } from "../../../contract/endpoint.ts";
-import { isListed, isTrustedUser, judgeNixHonour, type NixMachine, nixAdvice, nixSettings } from "../../../contract/nix/trust.ts";
+import {
+  isListed,
+  isTrustedUser,
+  judgeNixHonour,
+  type NixMachine,
+  nixAdvice,
+  nixSettings,
+  withheldFrom,
+} from "../../../contract/nix/trust.ts";
 
 const key = `main:${"A".repeat(43)}=`;
 const url = "http://100.64.0.9/main";
@@ -143,4 +151,26 @@ test("the advice adds to what is there, in three forms, and never makes anybody 
   const client = { user: "ada", groups: [] };
   const machine: NixMachine = { access: { by: "daemon" }, client, settings: nixSettings(nixConf), answer: undefined };
   expect(judgeNixHonour({ endpoint: endpoint(url), aliases: [], publicKey: key }, machine).ok).toBe(true);
+});
+
+describe("a credential that the cache asks for", () => {
+  const ada = { user: "ada" };
+  const readable = { state: "read", text: "" } as const;
+  const unreadable = { state: "unreadable", file: "/etc/nix/netrc" } as const;
+  const trusted = { trustedUser: true };
+
+  test.each([
+    ["a trusted user's", trusted, "user", readable],
+    ["an administrator's, for anybody", { trustedUser: false }, "system", readable],
+    ["an administrator's, whose file is theirs alone", trusted, "system", unreadable],
+  ] as const)("reaches Nix: %s", (_whose, terms, keeper, own) => {
+    expect(withheldFrom(terms, ada, { keeper, own })).toBeUndefined();
+  });
+
+  test.each([
+    [{ trustedUser: false }, readable, "ada is no trusted user of the Nix daemon, which takes no credential of theirs for the cache"],
+    [trusted, unreadable, "Nix takes its credentials from /etc/nix/netrc, which cannot be read here and would be left out"],
+  ] as const)("is withheld, and what would mend it is said (%#)", (terms, own, reason) => {
+    expect(withheldFrom(terms, ada, { keeper: "user", own })).toEqual({ reason, next: expect.stringContaining('netrc = "system"') });
+  });
 });

@@ -19,6 +19,8 @@ export interface Companion {
   shim(name: string, args: readonly string[], env?: Readonly<Record<string, string>>): Promise<Ran>;
   /** The first status that fits, as the daemon pushes them. */
   until(what: string, fits: (status: StatusReport) => boolean): Promise<StatusReport>;
+  /** The default profile's file becomes this; `up` has the daemon read it. */
+  profile(text: string): void;
   /** `flywheel up`: everything is looked for and proved again. */
   up(): Promise<StatusReport>;
   /** SIGKILL: what it published stays, as long as its lease runs. */
@@ -86,6 +88,7 @@ export async function startCompanion(machine: NixMachine, options: { readonly ca
       if (run.exitCode === undefined) throw new Error(`${name} ${args.join(" ")} did not exit by itself: ${run.shortMessage}`);
       return { exitCode: run.exitCode, stdout: run.stdout, stderr: run.stderr };
     },
+    profile: (text) => write("config/profiles/default.toml", `[tailnet]\nname = "stand-in.example"\n${text}`),
     up: async () => {
       const run = await flywheel(["up", "--json"]);
       return JSON.parse(run.stdout) as StatusReport;
