@@ -1,5 +1,6 @@
 /** A status for a person: at most some twenty lines, the most telling first. */
 import type { AttachmentReport, StatusReport, TailnetReport } from "../../contract/api.ts";
+import { credentialWords } from "../../contract/credential-words.ts";
 import { Exit } from "../../contract/exit.ts";
 import { hitShare } from "../../contract/hit-share.ts";
 import type { Tally } from "../../contract/invocation.ts";
@@ -53,6 +54,7 @@ function viewAttachment(kind: "bazel" | "nix", report: AttachmentReport, paint: 
       report.since === null ? undefined : `since ${localTime(report.since)}`,
     ].filter((fact) => fact !== undefined);
     const lines = [`${label}  ${paint.green("attached")}  ${clean(report.endpoint ?? "")}`, `           ${facts.join(", ")}`];
+    lines.push(...viewCredential(kind, report, paint));
     if (report.next !== null) lines.push(`           ${clean(report.next)}`);
     return lines;
   }
@@ -62,6 +64,14 @@ function viewAttachment(kind: "bazel" | "nix", report: AttachmentReport, paint: 
   if (report.proofAgeS !== null) lines.push(`           last proved ${span(report.proofAgeS)} ago`);
   if (report.next !== null) lines.push(`    next   ${clean(report.next)}`);
   return lines;
+}
+
+function viewCredential(kind: "bazel" | "nix", { credential, endpoint }: AttachmentReport, paint: Paint): string[] {
+  if (credential === undefined) return [];
+  const { text, worry } = credentialWords(credential, new Date());
+  if (!worry) return [`           credential ${clean(text)}`];
+  const login = `flywheel login ${kind === "nix" ? "--kind nix " : ""}${clean(endpoint ?? "")}`;
+  return [paint.yellow(`           credential ${clean(text)}`), `    next   ${login}`];
 }
 
 /** No more of them are shown of a kind; --json has all. */

@@ -1,5 +1,5 @@
 /** The candidates: on which rung each stands, and why it is not the one; and what was turned down before anything was dialled. */
-import type { CandidateReport, RejectionReport, StatusReport } from "../../contract/api.ts";
+import type { CandidateReport, CredentialReport, RejectionReport, StatusReport } from "../../contract/api.ts";
 import { rungs } from "../../contract/candidate.ts";
 import { latency } from "../../contract/words.ts";
 import { width } from "./cells.ts";
@@ -8,14 +8,23 @@ import { clean } from "./scene.ts";
 import type { Cell, Row } from "./table.ts";
 
 export type Subject =
-  | { readonly is: "candidate"; readonly key: string; readonly candidate: CandidateReport }
+  | {
+      readonly is: "candidate";
+      readonly key: string;
+      readonly candidate: CandidateReport;
+      /** Of the attached one alone. */
+      readonly credential: CredentialReport | undefined;
+    }
   | { readonly is: "rejection"; readonly key: string; readonly rejection: RejectionReport };
 
 /** The attached ones first, then who stands by, then the rest as the daemon ranks them. */
 export function subjectsOf(report: StatusReport | undefined, filter: string): Subject[] {
   if (report === undefined) return [];
   const candidates = report.candidates
-    .map((candidate): Subject => ({ is: "candidate", key: `${candidate.kind} ${candidate.endpoint} ${candidate.source}`, candidate }))
+    .map((candidate): Subject => {
+      const key = `${candidate.kind} ${candidate.endpoint} ${candidate.source}`;
+      return { is: "candidate", key, candidate, credential: candidate.attached ? report[candidate.kind].credential : undefined };
+    })
     .toSorted((a, b) => orderOf(a) - orderOf(b));
   const rejections = report.rejections.map(
     (rejection, at): Subject => ({ is: "rejection", key: `rejected ${at} ${rejection.subject}`, rejection }),

@@ -1,5 +1,6 @@
 /** Everything that is known of one candidate or one build, nothing cut. */
 import { rungs } from "../../contract/candidate.ts";
+import { credentialWords } from "../../contract/credential-words.ts";
 import type { Invocation } from "../../contract/invocation.ts";
 import { duration, latency, localTime } from "../../contract/words.ts";
 import type { Build } from "./builds.ts";
@@ -13,7 +14,7 @@ type Field = readonly [name: string, value: string | null];
 export function subjectDetail(subject: Subject, cells: number): Line[] {
   switch (subject.is) {
     case "candidate": {
-      const { candidate } = subject;
+      const { candidate, credential } = subject;
       const broke = candidate.rung === null ? undefined : rungs.indexOf(candidate.rung);
       const ladder = rungs.map((rung, at) => (broke === undefined || at < broke ? `✓ ${rung}` : at === broke ? `✗ ${rung}` : `· ${rung}`));
       const climbed = candidate.provedAt === null && broke === undefined ? "not climbed yet" : ladder.join(", ");
@@ -25,6 +26,7 @@ export function subjectDetail(subject: Subject, cells: number): Line[] {
           ["node", candidate.node],
           ["standing", standing(candidate)],
           ["ladder", climbed],
+          ["credential", credential === undefined ? null : credentialWords(credential, new Date()).text],
           ["reason", candidate.reason],
           ["why not", candidate.why],
           ["next", candidate.next],

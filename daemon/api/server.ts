@@ -40,7 +40,7 @@ const most = {
   /** Of a request's body: bytes. */
   body: 65_536,
   /** Bazel runs a credential helper for each host of a build at once, hundreds in a large one. */
-  connections: 512,
+  connections: 256,
   /** Watchers among them, so that somebody can always ask. */
   watchers: 16,
   /** What a watcher may leave unread: bytes. */

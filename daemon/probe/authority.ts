@@ -43,6 +43,11 @@ export function loginCommand({ endpoint, profile }: Place): string {
   return `${flywheel} login ${endpoint.kind === "nix" ? "--kind nix " : ""}${endpoint.url}`;
 }
 
+/** What to type for a client certificate of this place. */
+export function certificateLogin(place: Place): string {
+  return `${loginCommand(place)} --certificate <file> --key <file>`;
+}
+
 export function named(scheme: CredentialScheme): string {
   switch (scheme) {
     case "bearer":
@@ -64,29 +69,23 @@ function fault(reason: string, next: string): ProbeFault {
 }
 
 /**
- * TLS alerts by which a server says that it wants another client certificate, or one at all (RFC 8446, 6.2), as OpenSSL
- * names them. TLS 1.3 sends them after the client's handshake is over: the first read finds them. A handshake_failure
- * says so only up to TLS 1.2, where it may mean much else: it counts only where a certificate was sent.
+ * TLS alerts by which a server says that it wants another client certificate, or one at all (RFC 8446, 6.2), at the end of
+ * the codes that Node makes of OpenSSL's words. TLS 1.3 sends them after the client's handshake is over: the first read finds them.
  */
-const certificateAlerts = new Map<string, string>([
-  ["ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED", "certificate required"],
-  ["ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE", "bad certificate"],
-  ["ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE", "unsupported certificate"],
-  ["ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED", "certificate revoked"],
-  ["ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED", "certificate expired"],
-  ["ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN", "certificate unknown"],
-  ["ERR_SSL_TLSV1_ALERT_UNKNOWN_CA", "unknown authority"],
-  ["ERR_SSL_TLSV1_ALERT_ACCESS_DENIED", "access denied"],
-]);
+const certificateAlert =
+  /_ALERT_(CERTIFICATE_(?:REQUIRED|REVOKED|EXPIRED|UNKNOWN)|BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)$/;
+/** Up to TLS 1.2 it may mean that, and much else: it counts only where a certificate was shown. */
+const handshakeAlert = /_ALERT_(HANDSHAKE_FAILURE)$/;
 
 /** What such an alert means; undefined for any other error. */
 export function certificateRefused(place: Place, code: string | undefined): ProbeFault | undefined {
   const { kept } = place;
   const sent = kept?.state === "ready" && kept.credential.scheme === "mtls";
-  const words = sent && code === "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE" ? "handshake failure" : certificateAlerts.get(code ?? "");
-  if (words === undefined) return undefined;
+  const alert = certificateAlert.exec(code ?? "")?.[1] ?? (sent ? handshakeAlert.exec(code ?? "")?.[1] : undefined);
+  if (alert === undefined) return undefined;
+  const words = alert.toLowerCase().replaceAll("_", " ");
   if (sent || kept?.state === "expired" || kept?.state === "unreadable") return refused(place, "unknown", `TLS alert: ${words}`);
   const other = kept === undefined ? "none is kept for it" : `what is kept for it is a ${named(kept.credential.scheme)}`;
-  const next = `${loginCommand(place)} --certificate <file> --key <file>`;
+  const next = certificateLogin(place);
   return fault(`${place.shown} asks for a client certificate, and ${other} (TLS alert: ${words})`, next);
 }

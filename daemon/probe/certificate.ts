@@ -1,7 +1,7 @@
 /** The client certificate of a login: PEM files that stay where the user has them. */
 import { readBounded } from "../api/client/bounded.ts";
 import { reasonOf } from "../api/client/directory.ts";
-import { loginCommand } from "./authority.ts";
+import { certificateLogin } from "./authority.ts";
 import { ProbeFault } from "./fault.ts";
 import type { Place } from "./place.ts";
 
@@ -38,5 +38,5 @@ function read(place: Place, what: string, file: string): Buffer {
 }
 
 function fault(place: Place, reason: string, cause: unknown): ProbeFault {
-  return new ProbeFault("authority", reason, { next: `${loginCommand(place)} --certificate <file> --key <file>`, cause });
+  return new ProbeFault("authority", reason, { next: certificateLogin(place), cause });
 }

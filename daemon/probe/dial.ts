@@ -3,10 +3,12 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls, createSecureContext, getCACertificates, type SecureContext } from "node:tls";
 import { isAddress, isTls, type Tool } from "../../contract/endpoint.ts";
+import { certificateRefused } from "./authority.ts";
 import { type ClientCertificate, certificateFor, certificateUnusable } from "./certificate.ts";
 import type { Deadline } from "./deadline.ts";
+import type { ProbeFault } from "./fault.ts";
 import type { Place } from "./place.ts";
-import { step, tlsFailure } from "./reason.ts";
+import { codeOf, step, tlsFailure } from "./reason.ts";
 
 /**
  * Whom TLS believes: Bazel brings its own authorities (its JDK's, the same Mozilla list as Node's);
@@ -76,7 +78,9 @@ async function secure(plain: Socket, place: Place, authorities: Authorities, pro
     ALPNProtocols: [protocol],
     secureContext: authorities.contextFor(place),
   });
-  socket.on("error", ignore);
+  socket.on("error", (error) => {
+    if (!alerts.has(socket)) alerts.set(socket, error);
+  });
   try {
     await once(socket, "secureConnect", { signal });
     return socket;
@@ -85,6 +89,17 @@ async function secure(plain: Socket, place: Place, authorities: Authorities, pro
     if (signal.aborted) throw error;
     throw tlsFailure(place, error);
   }
+}
+
+/** What TLS said first on a socket. */
+const alerts = new WeakMap<Socket, Error>();
+
+/**
+ * What the server said by an alert about the certificate that it was shown, or was not. Whoever reads from the socket may
+ * see no more of it than an end.
+ */
+export function alertOn(socket: Socket, place: Place): ProbeFault | undefined {
+  return certificateRefused(place, codeOf(alerts.get(socket)));
 }
 
 function ignore(): void {}

@@ -6,6 +6,7 @@ import { isTls } from "../../contract/endpoint.ts";
 import { printable } from "../../contract/text.ts";
 import { refused } from "./authority.ts";
 import type { Deadline } from "./deadline.ts";
+import { alertOn } from "./dial.ts";
 import { ProbeFault } from "./fault.ts";
 import { authorizationAt, type Place, underScheme } from "./place.ts";
 import { step } from "./reason.ts";
@@ -57,7 +58,7 @@ export class HttpConnection {
         const headers = { "user-agent": "gloriousflywheel", accept: "*/*", ...(authorization === undefined ? {} : { authorization }) };
         return await client.request({ method, path, signal, reset: false, headers });
       } catch (error) {
-        throw notHttp(rung, place, error) ?? error;
+        throw this.#alert ?? notHttp(rung, place, error) ?? error;
       }
     });
     const body = await step("capabilities", place, deadline, async () => {
@@ -80,6 +81,10 @@ export class HttpConnection {
     this.#open = undefined;
     open?.socket.destroy();
     await open?.client.destroy();
+  }
+
+  get #alert(): ProbeFault | undefined {
+    return this.#open === undefined ? undefined : alertOn(this.#open.socket, this.place);
   }
 
   async #client(deadline: Deadline): Promise<Client> {

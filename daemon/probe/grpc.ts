@@ -1,5 +1,6 @@
 /** A REAPI cache over gRPC. Loaded on the first gRPC candidate only: grpc-js costs the daemon memory. */
 import { randomBytes } from "node:crypto";
+import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import * as grpc from "@grpc/grpc-js";
 import { loadSync, type MethodDefinition } from "@grpc/proto-loader";
@@ -10,12 +11,12 @@ import { messageOf } from "../../contract/errors.ts";
 import { printable } from "../../contract/text.ts";
 import { refused } from "./authority.ts";
 import type { Deadline } from "./deadline.ts";
-import { type Authorities, dial } from "./dial.ts";
+import { type Authorities, alertOn, dial } from "./dial.ts";
 import { largestBody } from "./exchange.ts";
 import { ProbeFault } from "./fault.ts";
 import type { Judgement } from "./judgement.ts";
 import { authorizationAt, type Place, underScheme } from "./place.ts";
-import { greet } from "./preface.ts";
+import { type Greeting, greet } from "./preface.ts";
 import { step } from "./reason.ts";
 
 const reapi = "build.bazel.remote.execution.v2";
@@ -187,7 +188,7 @@ function channelTo(place: Place, authorities: Authorities): grpc.Client {
 async function introduce(place: Place, deadline: Deadline, authorities: Authorities): Promise<void> {
   const socket = await dial(place, deadline, authorities, "h2");
   try {
-    const greeting = await step("handshake", place, deadline, (signal) => greet(socket, signal));
+    const greeting = await greeted(socket, place, deadline);
     const fault = (what: string, next?: string) => new ProbeFault("handshake", `${place.shown} ${what}`, { next, kind: "broken" });
     switch (greeting) {
       case "http2":
@@ -204,6 +205,18 @@ async function introduce(place: Place, deadline: Deadline, authorities: Authorit
   } finally {
     socket.destroy();
   }
+}
+
+async function greeted(socket: Socket, place: Place, deadline: Deadline): Promise<Greeting> {
+  let greeting: Greeting;
+  try {
+    greeting = await step("handshake", place, deadline, (signal) => greet(socket, signal));
+  } catch (error) {
+    throw alertOn(socket, place) ?? error;
+  }
+  const alert = greeting === "closed" ? alertOn(socket, place) : undefined;
+  if (alert !== undefined) throw alert;
+  return greeting;
 }
 
 function cacheFacts(place: Place, message: unknown): CacheFacts {

@@ -1,5 +1,6 @@
 /** Bazel's HTTP cache protocol: `/cas/<sha256>` and `/ac/<sha256>` beneath the endpoint's path. */
 import { randomBytes } from "node:crypto";
+import { isTls } from "../../contract/endpoint.ts";
 import type { Deadline } from "./deadline.ts";
 import { type HttpConnection, refusal } from "./exchange.ts";
 import { ProbeFault } from "./fault.ts";
@@ -16,7 +17,15 @@ export async function judgeHttpCache(connection: HttpConnection, deadline: Deadl
   const { place } = connection;
   const { path } = place.endpoint;
   const blob = await connection.exchange("HEAD", `${path}/cas/${emptyBlob}`, "handshake", deadline);
-  if (blob.status !== 200 && blob.status !== 404) throw refusal(place, blob, "200 or 404");
+  if (blob.status !== 200 && blob.status !== 404) {
+    // Why, nginx says in the body alone, which an answer to HEAD has not.
+    const unclear = blob.status === 400 && isTls(place.endpoint);
+    throw refusal(
+      place,
+      unclear ? await connection.exchange("GET", `${path}/cas/${emptyBlob}`, "capabilities", deadline) : blob,
+      "200 or 404",
+    );
+  }
   const began = performance.now();
   const action = await connection.exchange("GET", `${path}/ac/${randomBytes(32).toString("hex")}`, "capabilities", deadline);
   const latencyMs = performance.now() - began;

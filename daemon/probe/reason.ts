@@ -2,7 +2,7 @@
 import type { Rung } from "../../contract/candidate.ts";
 import { messageOf } from "../../contract/errors.ts";
 import { printable } from "../../contract/text.ts";
-import { certificateRefused } from "./authority.ts";
+import { certificateLogin, certificateRefused } from "./authority.ts";
 import type { Deadline } from "./deadline.ts";
 import { ProbeFault } from "./fault.ts";
 import type { Place } from "./place.ts";
@@ -103,7 +103,11 @@ export function tlsFailure(place: Place, error: unknown): ProbeFault {
     case "ECONNRESET":
       return fault("closed the connection during the TLS handshake");
     default:
-      return fault(`refused the TLS handshake (${printable(code || messageOf(error), 120)})`);
+      return fault(
+        `refused the TLS handshake (${printable(code || messageOf(error), 120)})`,
+        // Up to TLS 1.2 that may be all that a server says to whoever shows no client certificate.
+        code.endsWith("_ALERT_HANDSHAKE_FAILURE") ? `if it asks for a client certificate: ${certificateLogin(place)}` : undefined,
+      );
   }
 }
 

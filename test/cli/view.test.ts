@@ -143,6 +143,30 @@ test("the last build says how it went, what the cache gave it, and when", () => 
   expect(view()).not.toContain("  builds ");
 });
 
+test("what it is logged in with stands below the attachment, and from a week before its end what to type", () => {
+  const day = 86_400_000;
+  const credential = (livedDays: number, leftDays: number, needed: "yes" | "no" | "unknown" = "yes") => {
+    const [begin, end] = [Date.now() - livedDays * day, Date.now() + leftDays * day + 60_000];
+    const told = { scheme: "bearer", since: new Date(begin).toISOString(), expires: new Date(end).toISOString(), needed } as const;
+    return view({ bazel: { ...report.bazel, credential: told } });
+  };
+  expect(credential(300, 30)).toContain("\n           credential bearer, expires in 30 d\n");
+  expect(credential(300, 30)).not.toContain("flywheel login");
+  expect(credential(300, 6)).toContain(
+    "\n           credential bearer, expires in 6 d\n    next   flywheel login grpc://100.64.0.5:9092\n",
+  );
+  // A tenth of its life: three days of thirty.
+  expect(credential(24, 6)).not.toContain("flywheel login");
+  expect(credential(28, 2)).toContain("flywheel login");
+  expect(credential(28, -1, "no")).toContain(
+    "credential bearer, expired 23 h ago; not needed: it answers anybody\n    next   flywheel login",
+  );
+  const lasting = { scheme: "mtls", since, expires: null, needed: "unknown" } as const;
+  expect(view({ nix: { ...attachment, publicKey: null, trusted: true, storeDir: null, credential: lasting } })).toContain(
+    "credential mtls\n",
+  );
+});
+
 test("where nothing is attached the others say why too, but not the one that has said it, nor while detached", () => {
   const failed = { state: "unattached", endpoint: null, rung: "connect", reason: "refused; 1 more failed too", proofAgeS: null } as const;
   const bazel = { ...report.bazel, ...failed, about: "grpc://a:1" };
