@@ -84,10 +84,17 @@ describe.for(realBazels())("Bazel $version", (bazel) => {
     async () => {
       if (!bazelRemotePeer.available) return;
       await using cache = await startBazelRemote(bazelRemotePeer.path, { users: { [basic.user]: basic.secret } });
-      for (const url of [cache.grpcUrl, cache.httpUrl]) {
-        await using stage = await attached(url, { ...basic, legacyHeader: true });
+      {
+        await using stage = await attached(cache.httpUrl, { ...basic, legacyHeader: true });
         await fillAndHit(stage, workspace());
       }
+      await using stage = await attached(cache.grpcUrl, { ...basic, legacyHeader: true });
+      if (bazel.version !== "2.1.0") return await fillAndHit(stage, workspace());
+      // It asks for the capabilities without any header: refused before it would fail, and print the header.
+      const run = await runBazel(through(stage, workspace()));
+      expect([run.exitCode, run.stdout]).toEqual([78, ""]);
+      expect(run.stderr).toContain("asks a gRPC cache what it can do without any header");
+      expect(run.stderr).not.toContain(headerOf(basic));
     },
   );
 
