@@ -79,7 +79,7 @@ describe.for(realBazels())("Bazel $version", (bazel) => {
   }
 
   test(
-    "hits a bazel-remote that asks for a password, by gRPC and by HTTP",
+    "hits a bazel-remote that asks for a password: by HTTP, and by gRPC from Bazel 4 on",
     bazelRemotePeer.available ? needs : { skip: true },
     async () => {
       if (!bazelRemotePeer.available) return;
