@@ -4,6 +4,7 @@ import { credentialWords } from "../../contract/credential-words.ts";
 import { Exit } from "../../contract/exit.ts";
 import { hitShare } from "../../contract/hit-share.ts";
 import type { Tally } from "../../contract/invocation.ts";
+import { loginCommand } from "../../contract/login-command.ts";
 import { printable } from "../../contract/text.ts";
 import { latency, localTime, pathWords, percent, span } from "../../contract/words.ts";
 import type { Paint } from "../output/paint.ts";
@@ -18,9 +19,9 @@ export function viewStatus(report: StatusReport, paint: Paint): string {
   const profile = report.profile === "default" ? "" : `  (profile ${report.profile})`;
   const lines = [
     `${paint.bold("flywheel")}  ${state}${profile}`,
-    ...viewAttachment("bazel", report.bazel, paint),
+    ...viewAttachment("bazel", report, paint),
     ...viewOthers("bazel", report),
-    ...viewAttachment("nix", report.nix, paint),
+    ...viewAttachment("nix", report, paint),
     ...viewOthers("nix", report),
     `  tailnet  ${viewTailnet(report.tailnet)}`,
   ];
@@ -41,7 +42,8 @@ export function viewStatus(report: StatusReport, paint: Paint): string {
   return lines.join("\n");
 }
 
-function viewAttachment(kind: "bazel" | "nix", report: AttachmentReport, paint: Paint): string[] {
+function viewAttachment(kind: "bazel" | "nix", status: StatusReport, paint: Paint): string[] {
+  const report = status[kind];
   const label = `  ${kind.padEnd(7)}`;
   if (report.state === "attached") {
     const facts = [
@@ -54,7 +56,7 @@ function viewAttachment(kind: "bazel" | "nix", report: AttachmentReport, paint: 
       report.since === null ? undefined : `since ${localTime(report.since)}`,
     ].filter((fact) => fact !== undefined);
     const lines = [`${label}  ${paint.green("attached")}  ${clean(report.endpoint ?? "")}`, `           ${facts.join(", ")}`];
-    lines.push(...viewCredential(kind, report, paint));
+    lines.push(...viewCredential(kind, report, status.profile, paint));
     if (report.next !== null) lines.push(`           ${clean(report.next)}`);
     return lines;
   }
@@ -66,12 +68,11 @@ function viewAttachment(kind: "bazel" | "nix", report: AttachmentReport, paint: 
   return lines;
 }
 
-function viewCredential(kind: "bazel" | "nix", { credential, endpoint }: AttachmentReport, paint: Paint): string[] {
+function viewCredential(kind: "bazel" | "nix", { credential, endpoint }: AttachmentReport, profile: string, paint: Paint): string[] {
   if (credential === undefined) return [];
   const { text, worry } = credentialWords(credential, new Date());
-  if (!worry) return [`           credential ${clean(text)}`];
-  const login = `flywheel login ${kind === "nix" ? "--kind nix " : ""}${clean(endpoint ?? "")}`;
-  return [paint.yellow(`           credential ${clean(text)}`), `    next   ${login}`];
+  const line = `           credential ${clean(text)}`;
+  return worry ? [paint.yellow(line), `    next   ${loginCommand({ profile, kind, endpoint: clean(endpoint ?? "") })}`] : [line];
 }
 
 /** No more of them are shown of a kind; --json has all. */

@@ -5,6 +5,7 @@
 import { type CredentialEntry, hasExpired, plaintextFault } from "../credential.ts";
 import { helperFlag, plainPath } from "../credential-helper.ts";
 import { type Endpoint, isTls } from "../endpoint.ts";
+import { loginCommand } from "../login-command.ts";
 import type { StartupFacts } from "./command-line.ts";
 import { type BazelVersion, isAtLeast } from "./version.ts";
 
@@ -43,7 +44,7 @@ export interface Presenting {
 }
 
 export function present({ entry, endpoint, version, startup, helper, cwd, now }: Presenting): Presentation {
-  const again = `flywheel login ${entry.endpoint}`;
+  const again = loginCommand(entry);
   if (hasExpired(entry, now)) return refuse(`the credential of ${endpoint.url} expired at ${entry.expires}`, again);
   const { how } = entry;
   if (how.scheme === "mtls") return certificate(endpoint, version, how, again);

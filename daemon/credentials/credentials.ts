@@ -6,6 +6,7 @@ import type { Candidate } from "../../contract/candidate.ts";
 import type { CredentialEntry } from "../../contract/credential.ts";
 import { type Endpoint, parseEndpoint, sameEndpoint, type Tool } from "../../contract/endpoint.ts";
 import { FlywheelError } from "../../contract/errors.ts";
+import { loginCommand } from "../../contract/login-command.ts";
 import { netrcText } from "../../contract/nix/netrc.ts";
 import type { Paths } from "../../contract/paths.ts";
 import { Secret } from "../../contract/secret.ts";
@@ -116,17 +117,16 @@ export class Credentials {
     if (!parsed.ok) throw new FlywheelError("endpoint-invalid", printable(parsed.message));
     const { endpoint } = parsed;
     const entry = this.#memory.entry(profile, this.#spellings(profile, endpoint));
-    const login = `login ${kind === "nix" ? "--kind nix " : ""}`;
     if (entry === undefined) {
       throw new FlywheelError("credentials-unusable", `no credential is kept for ${endpoint.url}`, {
-        next: `flywheel ${login}${endpoint.url}`,
+        next: loginCommand({ profile, kind, endpoint: endpoint.url }),
       });
     }
     if (kind === "bazel" && !entry.legacyHeader) {
       throw new FlywheelError(
         "credentials-unusable",
         `a Bazel before 6.3 takes the credential of ${endpoint.url} only as a header, which it writes to files of its own, and that was not allowed`,
-        { next: `flywheel ${login}--allow-legacy-header ${entry.endpoint}, or Bazel 6.3 and newer` },
+        { next: `${loginCommand(entry)} --allow-legacy-header, or Bazel 6.3 and newer` },
       );
     }
     const kept = await this.#memory.read(entry);

@@ -4,6 +4,7 @@ import type { Candidate } from "../../contract/candidate.ts";
 import { authorizationOf, type CredentialEntry, endpointOf } from "../../contract/credential.ts";
 import type { Endpoint, Scheme } from "../../contract/endpoint.ts";
 import { FlywheelError } from "../../contract/errors.ts";
+import { loginCommand } from "../../contract/login-command.ts";
 import { span } from "../../contract/words.ts";
 import type { KeptCredential } from "./kept.ts";
 
@@ -58,8 +59,9 @@ export function helperAnswer(entry: CredentialEntry, kept: KeptCredential): Cred
 }
 
 /** Why what is kept cannot be used now. */
-export function unusable({ endpoint, kind }: CredentialEntry, kept: Exclude<KeptCredential, { state: "ready" }>): FlywheelError {
-  const login = `flywheel login ${kind === "nix" ? "--kind nix " : ""}${endpoint}`;
+export function unusable(entry: CredentialEntry, kept: Exclude<KeptCredential, { state: "ready" }>): FlywheelError {
+  const { endpoint } = entry;
+  const login = loginCommand(entry);
   switch (kept.state) {
     case "expired": {
       const ago = span((Date.now() - Date.parse(kept.expires)) / 1000);

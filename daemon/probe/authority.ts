@@ -1,5 +1,6 @@
 /** The rung `authority`, as far as credentials go: what a cache that says no means by it, with what is kept for it in mind. */
 import type { CredentialScheme } from "../../contract/credential.ts";
+import { loginCommand } from "../../contract/login-command.ts";
 import { span } from "../../contract/words.ts";
 import { ProbeFault } from "./fault.ts";
 import type { Place } from "./place.ts";
@@ -12,7 +13,7 @@ const askOperator = "ask its operator for read access";
 /** @param answer the cache's own word, for brackets: `HTTP 401` */
 export function refused(place: Place, no: No, answer: string): ProbeFault {
   const { shown, kept } = place;
-  const login = loginCommand(place);
+  const login = loginAt(place);
   switch (kept?.state) {
     case undefined:
       return no === "unknown"
@@ -38,14 +39,13 @@ export function refused(place: Place, no: No, answer: string): ProbeFault {
 }
 
 /** What to type for a credential of this place. */
-export function loginCommand({ endpoint, profile }: Place): string {
-  const flywheel = profile === undefined || profile === "default" ? "flywheel" : `flywheel --profile ${profile}`;
-  return `${flywheel} login ${endpoint.kind === "nix" ? "--kind nix " : ""}${endpoint.url}`;
+export function loginAt({ endpoint, profile }: Place): string {
+  return loginCommand({ profile, kind: endpoint.kind, endpoint: endpoint.url });
 }
 
 /** What to type for a client certificate of this place. */
 export function certificateLogin(place: Place): string {
-  return `${loginCommand(place)} --certificate <file> --key <file>`;
+  return `${loginAt(place)} --certificate <file> --key <file>`;
 }
 
 export function named(scheme: CredentialScheme): string {

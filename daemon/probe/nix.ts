@@ -6,7 +6,7 @@ import type { CacheFacts, Candidate } from "../../contract/candidate.ts";
 import { nixPublicKey } from "../../contract/nix/key.ts";
 import type { NixHonour } from "../../contract/nix/trust.ts";
 import { printable } from "../../contract/text.ts";
-import { loginCommand, refused } from "./authority.ts";
+import { loginAt, refused } from "./authority.ts";
 import type { ProbeContext } from "./context.ts";
 import type { Deadline } from "./deadline.ts";
 import { type Answer, type HttpConnection, refusal } from "./exchange.ts";
@@ -68,7 +68,7 @@ function cacheInfo(answer: Answer, place: Place, wanted: string): CacheFacts {
     const doubt = `for ${path}: the cache is private or missing, Attic does not tell which`;
     if (place.kept !== undefined) throw refused(place, "unknown", `HTTP 401 ${doubt}`);
     throw new ProbeFault("authority", `${place.shown} answers HTTP 401 ${doubt}`, {
-      next: `check the cache's name; with a token for it: ${loginCommand(place)}`,
+      next: `check the cache's name; with a token for it: ${loginAt(place)}`,
     });
   }
   if (answer.status === 404)

@@ -69,13 +69,19 @@ describe.skipIf(!peer.available).each(["grpc", "http"] as const)("over %s", (pro
     expect(told).not.toMatch(/a-password-of-hers|not-hers|YW5u/);
   });
 
-  test("where everybody may read, a password is not needed, and a wrong one is noticed or said to be", async () => {
+  test("where everybody may read, neither the right password nor a wrong one is needed, and status says so", async () => {
     const url = urlOf(await cacheOf({ users, readsForAll: true }));
     await login(home.paths, { endpoint: url, how: { user: "ann", password: users.ann } });
     await home.started();
     await attach(url);
     const status = await home.until(({ bazel }) => bazel.credential?.needed === "no");
     expect(status.bazel.state).toBe("attached");
+
+    await login(home.paths, { endpoint: url, how: { user: "ann", password: "not-hers" } });
+    await home.client.reload();
+    // bazel-remote does not even look at it there: so nobody is told that it is right.
+    const ignored = await home.until(({ bazel }) => bazel.credential?.needed === "no");
+    expect(ignored.bazel).toMatchObject({ state: "attached", credential: { scheme: "basic" } });
   });
 
   test("a dead cache is dead, whatever is kept for it", async () => {

@@ -1,0 +1,57 @@
+/** `flywheeld probe`: with the credential that it is given, and only where none is given with the one that is kept. */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { execa } from "execa";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Secret } from "../../../contract/secret.ts";
+import { probeOnce } from "../../../daemon/api/client/probe-once.ts";
+import { entry, type Home, makeHome, nodeFlags } from "../home.ts";
+import { login } from "./login.ts";
+
+let home: Home;
+const seen: (string | undefined)[] = [];
+const server = createServer((request, response) => {
+  seen.push(request.headers.authorization);
+  response.writeHead(request.headers.authorization === "Bearer right" ? 404 : 401).end();
+});
+beforeEach(async () => {
+  home = makeHome();
+  seen.length = 0;
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  for (const [name, value] of Object.entries({ GF_CONFIG_DIR: home.paths.config, GF_STATE_DIR: home.paths.state })) vi.stubEnv(name, value);
+  vi.stubEnv("GF_RUNTIME_DIR", home.paths.runtime);
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  server.closeAllConnections();
+  server.close();
+  await once(server, "close");
+  await home[Symbol.asyncDispose]();
+});
+
+test("given, kept, none", async () => {
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const request = { profile: "default", kind: "bazel", endpoint, localProof: true } as const;
+  expect(await probeOnce(request)).toMatchObject({ rung: "authority", reason: expect.stringContaining("none is kept for it") });
+  await login(home.paths, { endpoint, how: { token: "wrong" } });
+  expect(await probeOnce(request)).toMatchObject({ reason: expect.stringContaining("refuses the bearer token kept since 2026-11-20") });
+  expect(await probeOnce(request, { scheme: "bearer", token: new Secret("right") })).toMatchObject({ ok: true });
+  expect(await probeOnce(request, { scheme: "basic", user: "ann", password: new Secret("x") })).toMatchObject({
+    reason: expect.stringContaining("refuses the password given"),
+    next: `flywheel login ${endpoint}`,
+  });
+  await login(home.paths, { endpoint, how: { token: "right" } });
+  expect(await probeOnce(request)).toMatchObject({ ok: true });
+  expect(seen[0]).toBeUndefined();
+  expect(new Set(seen)).toEqual(new Set([undefined, "Bearer wrong", "Bearer right", `Basic ${Buffer.from("ann:x").toString("base64")}`]));
+});
+
+test("what is malformed on standard input is not repeated", async () => {
+  const args = [entry, "probe", "--kind", "bazel", "--endpoint", "http://127.0.0.1:9", "--local-proof", "--credential-stdin"];
+  for (const input of ['{"scheme":"bearer","token":"a secret with spaces"}', "a-secret", '{"scheme":"bearer"}']) {
+    const run = await execa(process.execPath, [...nodeFlags, ...args], { input, reject: false });
+    expect(run).toMatchObject({ exitCode: 2, stdout: "", stderr: "flywheeld: the credential on standard input is malformed" });
+  }
+});
