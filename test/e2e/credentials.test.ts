@@ -214,6 +214,20 @@ describe.for(realBazels())("Bazel $version", (bazel) => {
         for (const name of readdirSync(importing)) expect(readFileSync(join(importing, name), "utf8")).not.toContain(bearer.secret);
     });
 
+    test("what is recorded of a build has no secret, nor has anything else that we wrote", needs, async () => {
+      const recorded = await runBazel({ ...through(stage, where), bazel: built.flywheel, prefix: ["exec", "--record", "--", "bazel"] });
+      expect(recorded.exitCode, recorded.stderr).toBe(0);
+      const spool = join(stage.dir, "state/journal");
+      expect(readdirSync(spool).length).toBeGreaterThan(0);
+      const found = await execa("grep", ["-rlF", "-e", bearer.secret, "-e", headerOf(bearer), stage.dir], { reject: false });
+      // The secret's own file, and the rc files that carry it.
+      const allowed = /^(?:state\/credentials\/[0-9a-f]{32}|run\/credentials\/[^/]+\/bazelrc)$/;
+      const files = found.stdout.split("\n").map((file) => file.slice(stage.dir.length + 1));
+      expect(files.length).toBeGreaterThan(1);
+      expect(files.filter((file) => !allowed.test(file))).toEqual([]);
+      expect(recorded.stdout + recorded.stderr).not.toContain(bearer.secret);
+    });
+
     test("explain shows it all but the secret", needs, async () => {
       const explained = await stage.flywheel(["explain", "--json", "--", "bazel", "build", "//:all"], { cwd: where.dir });
       expect(explained.stdout).toContain("--bazelrc=");
