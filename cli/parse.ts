@@ -123,7 +123,12 @@ function checkArguments(
       throw fail(`'${value}' is not one of ${choices.join(", ")}`);
   }
   const variadic = definitions.some(({ name }) => name.includes("..."));
-  if (!variadic && args.length > definitions.length) throw fail(`there is no place for '${args[definitions.length]}'`);
+  // What is too much is not repeated: it may be a secret that somebody meant to hand over.
+  if (!variadic && args.length > definitions.length) throw fail(`it takes ${namesOf(definitions)}`);
+}
+
+function namesOf(definitions: readonly ArgumentDefinition[]): string {
+  return definitions.length === 0 ? "no argument" : `${definitions.map(({ name }) => name).join(" ")} and nothing more`;
 }
 
 /** Help of the whole: the commands with their summaries. */
