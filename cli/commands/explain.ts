@@ -35,8 +35,13 @@ function view({ class: commandClass, clearToFastPath, decision, runs, nixConfig,
   return lines.join("\n");
 }
 
-/** Whether sh may come to this decision alone: it never refuses, and says nothing. */
+/** Whether sh may come to this decision alone: it never refuses, says nothing, and knows no credential. */
 function settled(decision: Decision): boolean {
+  if (
+    decision.kind === "inject" &&
+    (decision.startup.length > 0 || decision.flags.some((flag) => /^--(?:credential_helper|tls_client)/.test(flag)))
+  )
+    return false;
   return decision.kind !== "refuse" && decision.kind !== "escape" && decision.notice === undefined;
 }
 

@@ -5,6 +5,7 @@
 import { type CredentialEntry, hasExpired, plaintextFault } from "../credential.ts";
 import { helperFlag, plainPath } from "../credential-helper.ts";
 import { type Endpoint, isTls } from "../endpoint.ts";
+import { loginCommand } from "../login-command.ts";
 import type { StartupFacts } from "./command-line.ts";
 import { type BazelVersion, isAtLeast } from "./version.ts";
 
@@ -12,6 +13,8 @@ import { type BazelVersion, isAtLeast } from "./version.ts";
 const helperSince = [6, 3] as const;
 /** --tls_client_certificate: 2.1 does not know it, 4.2 does. */
 const clientCertificateSince = [4, 0] as const;
+/** GetCapabilities with a header: 2.1 sends it with none, whichever option names it; 4.2 does with --remote_cache_header. */
+const capabilitiesHeaderSince = [3, 0] as const;
 /** Several --bazelrc count: 2.1 honours only the first, 4.2 all (bazelbuild/bazel#12740). */
 const severalRcsSince = [4, 2] as const;
 
@@ -41,7 +44,7 @@ export interface Presenting {
 }
 
 export function present({ entry, endpoint, version, startup, helper, cwd, now }: Presenting): Presentation {
-  const again = `flywheel login ${entry.endpoint}`;
+  const again = loginCommand(entry);
   if (hasExpired(entry, now)) return refuse(`the credential of ${endpoint.url} expired at ${entry.expires}`, again);
   const { how } = entry;
   if (how.scheme === "mtls") return certificate(endpoint, version, how, again);
@@ -57,8 +60,14 @@ export function present({ entry, endpoint, version, startup, helper, cwd, now }:
   }
   if (!entry.legacyHeader) {
     return refuse(
-      `${nameOf(version)} takes a credential only as a header, which it writes into its own event file and java.log`,
+      `${nameOf(version)} takes a credential only as a header, which it writes into its own event file and java.log, and may print`,
       `${again} --allow-legacy-header, or Bazel 6.3 and newer${version === undefined ? " with its version in .bazelversion" : ""}`,
+    );
+  }
+  if (version !== undefined && endpoint.scheme.startsWith("grpc") && !isAtLeast(version, capabilitiesHeaderSince)) {
+    return refuse(
+      `Bazel ${version.text} asks a gRPC cache what it can do without any header, and prints the header when that fails`,
+      "attach the cache's HTTP endpoint, or use Bazel 4 or newer",
     );
   }
   return header(version, startup, cwd);

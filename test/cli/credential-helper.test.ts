@@ -10,7 +10,8 @@ import { apiVersion, apiVersionHeader, type CredentialAnswer, type CredentialReq
 import { type CredentialEntry, noCredentials } from "../../contract/credential.ts";
 import { pathsFrom, socketPath } from "../../contract/paths.ts";
 import { changeCredentials } from "../../daemon/api/client/credentials/index-file.ts";
-import { startProcess } from "../fixtures/process.ts";
+import { logIn } from "../fixtures/credentials/login.ts";
+import { makeStage } from "../fixtures/stage.ts";
 
 const helper = join(import.meta.dirname, "../../dist/bin/flywheel-credential-helper");
 const secret = "planted-token-0123456789";
@@ -184,13 +185,17 @@ describe("200 at once", () => {
   const many = 200;
 
   /** Each as Bazel starts it, its question waiting already. */
-  async function all(file: string, args: readonly string[]): Promise<readonly { readonly code: number | null; readonly stdout: string }[]> {
+  async function all(
+    file: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>>,
+  ): Promise<readonly { readonly code: number | null; readonly stdout: string }[]> {
     const question = join(root, "question");
     writeFileSync(question, '{"uri":"https://cache.example:9092/x"}');
     return Promise.all(
       Array.from({ length: many }, () => {
         const input = openSync(question, "r");
-        const child = spawn(file, args, { env: environment(), stdio: [input, "pipe", "inherit"] });
+        const child = spawn(file, args, { env, stdio: [input, "pipe", "inherit"] });
         closeSync(input);
         let stdout = "";
         child.stdout?.setEncoding("utf8").on("data", (chunk: string) => {
@@ -201,28 +206,21 @@ describe("200 at once", () => {
     );
   }
 
-  test("are all answered", { timeout: 120_000 }, async () => {
-    // A process of its own, as the daemon is: this one is busy starting the helpers.
-    const answering = await startProcess(
-      process.execPath,
-      [join(import.meta.dirname, "../fixtures/credentials/answering.ts"), socketPath(paths()), secret],
-      {
-        ready: /^ready$/,
-      },
-    );
-    try {
-      const empty = join(root, "empty.js");
-      writeFileSync(empty, "");
-      const began = performance.now();
-      await all(process.execPath, [empty]);
-      const nodes = performance.now();
-      const results = await all(helper, ["get"]);
-      const took = performance.now() - nodes;
-      expect(results.filter(({ code, stdout }) => code === 0 && stdout.includes(secret)).length).toBe(many);
-      // For the record, not a bound: what the machine does besides is in it.
-      process.stderr.write(`${many} helpers: ${Math.round(took)} ms; ${many} empty Node scripts: ${Math.round(nodes - began)} ms\n`);
-    } finally {
-      await answering.stop();
-    }
+  test("are all answered by a real daemon", { timeout: 120_000 }, async () => {
+    await using stage = await makeStage([], { grpcPorts: [], httpPorts: [] });
+    await stage.flywheel(["up"]);
+    await logIn(stage, { endpoint: "grpcs://cache.example:9092", secret, legacyHeader: false });
+    // The daemon reads a secret at the first need, and keeps it.
+    expect((await call({ uri: "https://cache.example:9092/x" }, stage.env)).stdout).toContain(secret);
+    const empty = join(root, "empty.js");
+    writeFileSync(empty, "");
+    const began = performance.now();
+    await all(process.execPath, [empty], stage.env);
+    const nodes = performance.now();
+    const results = await all(helper, ["get"], stage.env);
+    const took = performance.now() - nodes;
+    expect(results.filter(({ code, stdout }) => code === 0 && stdout.includes(secret)).length).toBe(many);
+    // For the record, not a bound: what the machine does besides is in it.
+    process.stderr.write(`${many} helpers: ${Math.round(took)} ms; ${many} empty Node scripts: ${Math.round(nodes - began)} ms\n`);
   });
 });

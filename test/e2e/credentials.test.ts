@@ -79,15 +79,22 @@ describe.for(realBazels())("Bazel $version", (bazel) => {
   }
 
   test(
-    "hits a bazel-remote that asks for a password, by gRPC and by HTTP",
+    "hits a bazel-remote that asks for a password: by HTTP, and by gRPC from Bazel 4 on",
     bazelRemotePeer.available ? needs : { skip: true },
     async () => {
       if (!bazelRemotePeer.available) return;
       await using cache = await startBazelRemote(bazelRemotePeer.path, { users: { [basic.user]: basic.secret } });
-      for (const url of [cache.grpcUrl, cache.httpUrl]) {
-        await using stage = await attached(url, { ...basic, legacyHeader: true });
+      {
+        await using stage = await attached(cache.httpUrl, { ...basic, legacyHeader: true });
         await fillAndHit(stage, workspace());
       }
+      await using stage = await attached(cache.grpcUrl, { ...basic, legacyHeader: true });
+      if (bazel.version !== "2.1.0") return await fillAndHit(stage, workspace());
+      // It asks for the capabilities without any header: refused before it would fail, and print the header.
+      const run = await runBazel(through(stage, workspace()));
+      expect([run.exitCode, run.stdout]).toEqual([78, ""]);
+      expect(run.stderr).toContain("asks a gRPC cache what it can do without any header");
+      expect(run.stderr).not.toContain(headerOf(basic));
     },
   );
 
@@ -205,6 +212,20 @@ describe.for(realBazels())("Bazel $version", (bazel) => {
       const importing = join(stage.dir, "run/bazelrc");
       if (existsSync(importing))
         for (const name of readdirSync(importing)) expect(readFileSync(join(importing, name), "utf8")).not.toContain(bearer.secret);
+    });
+
+    test("what is recorded of a build has no secret, nor has anything else that we wrote", needs, async () => {
+      const recorded = await runBazel({ ...through(stage, where), bazel: built.flywheel, prefix: ["exec", "--record", "--", "bazel"] });
+      expect(recorded.exitCode, recorded.stderr).toBe(0);
+      const spool = join(stage.dir, "state/journal");
+      expect(readdirSync(spool).length).toBeGreaterThan(0);
+      const found = await execa("grep", ["-rlF", "-e", bearer.secret, "-e", headerOf(bearer), stage.dir], { reject: false });
+      // The secret's own file, and the rc files that carry it.
+      const allowed = /^(?:state\/credentials\/[0-9a-f]{32}|run\/credentials\/[^/]+\/bazelrc)$/;
+      const files = found.stdout.split("\n").map((file) => file.slice(stage.dir.length + 1));
+      expect(files.length).toBeGreaterThan(1);
+      expect(files.filter((file) => !allowed.test(file))).toEqual([]);
+      expect(recorded.stdout + recorded.stderr).not.toContain(bearer.secret);
     });
 
     test("explain shows it all but the secret", needs, async () => {

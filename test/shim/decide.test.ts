@@ -530,7 +530,7 @@ describe("credentials", () => {
   it("makes nothing of it where it only explains", async () => {
     login({ legacyHeader: true });
     const args = ["--bazelrc=/mine.rc", "build", "//x"];
-    const { decision } = await decided({ env: bazelThatSays("2.1.0"), args });
+    const { decision } = await decided({ env: bazelThatSays("4.0.0"), args });
     expect(decision).toMatchObject({
       kind: "inject",
       startup: [expect.stringMatching(/^--bazelrc=.*\/run\/bazelrc\/[0-9a-f]{32}$/), "--bazelrc=/dev/null"],

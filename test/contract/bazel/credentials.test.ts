@@ -9,7 +9,7 @@ import { endpointAt } from "../../fixtures/endpoint.ts";
 const entry = (changes: Partial<CredentialEntry> = {}): CredentialEntry => ({
   profile: "default",
   kind: "bazel",
-  endpoint: "grpcs://cache.example:443",
+  endpoint: "https://cache.example",
   how: { scheme: "bearer", store: "file" },
   generation: "0".repeat(32),
   at: "2030-01-01T00:00:00Z",
@@ -30,7 +30,7 @@ function presented(setting: Setting = {}): Presentation {
   if (line.kind !== "heavy") throw new Error(line.kind);
   return present({
     entry: entry(setting.entry),
-    endpoint: endpointAt(setting.endpoint ?? "grpcs://cache.example:443"),
+    endpoint: endpointAt(setting.endpoint ?? "https://cache.example"),
     version: "version" in setting ? parseBazelVersion(setting.version ?? "") : parseBazelVersion("4.2.3"),
     startup: line.startup,
     helper: "/opt/flywheel-credential-helper",
@@ -52,13 +52,13 @@ it.each(["6.3.0", "7.4.1", "9.0.0"])("Bazel %s asks the helper, whatever the log
 it.each(["2.1.0", "4", "4.2.3", "6.2.1", undefined])("Bazel %s gets a header only where the login allowed it", (version) => {
   expect(presented({ version }).kind).toBe("header");
   expect(refused({ version, entry: { legacyHeader: false } })).toMatch(
-    /only as a header, which it writes into its own event file and java\.log; flywheel login grpcs:\/\/cache\.example:443 --allow-legacy-header/,
+    /only as a header, which it writes into its own event file and java\.log, and may print; flywheel login https:\/\/cache\.example --allow-legacy-header/,
   );
 });
 
 it("one that has expired goes to nobody", () => {
   for (const version of ["4.2.3", "7.4.1"]) {
-    expect(refused({ version, entry: { expires: "2030-05-31T23:59:59Z" } })).toMatch(/expired at 2030-05-31.*; flywheel login grpcs:/);
+    expect(refused({ version, entry: { expires: "2030-05-31T23:59:59Z" } })).toMatch(/expired at 2030-05-31.*; flywheel login https:/);
   }
   expect(presented({ entry: { expires: "2030-06-01T00:00:01Z" } }).kind).toBe("header");
 });
@@ -67,7 +67,7 @@ it("no secret goes in plain text where it could be read", () => {
   const how = { endpoint: "grpc://cache.example:9092" };
   expect(refused({ ...how, version: "7.4.1" })).toMatch(/neither TLS nor on a tailnet/);
   expect(refused(how)).toMatch(/neither TLS nor on a tailnet/);
-  expect(presented({ endpoint: "grpc://100.64.0.5:9092" }).kind).toBe("header");
+  expect(presented({ endpoint: "http://100.64.0.5:8080" }).kind).toBe("header");
 });
 
 describe("a client certificate", () => {
@@ -83,6 +83,12 @@ describe("a client certificate", () => {
     expect(refused({ endpoint: "grpc://100.64.0.5:9092", entry: { how } })).toMatch(/is not TLS/);
     expect(refused({ entry: { how: { ...how, key: "/c/a b" } } })).toMatch(/cannot carry/);
   });
+});
+
+it("Bazel 2 cannot be given one for gRPC, and is not tried with it: it would print it", () => {
+  expect(refused({ version: "2.1.0", endpoint: "grpcs://cache.example:443" })).toMatch(/without any header.*HTTP endpoint, or use Bazel 4/);
+  for (const version of ["3.7.2", "4", undefined])
+    expect(presented({ version, endpoint: "grpcs://cache.example:443" }).kind).toBe("header");
 });
 
 describe("the header's rc file, and the user's own", () => {
