@@ -45,21 +45,28 @@ export function ambiguousToken(): FlywheelError {
 }
 
 /**
- * What a helper answers with a token.
+ * The token, and until when it may be sent.
  * @param from where it came from, for messages
  * @throws FlywheelError `credentials-unusable` where it is no bearer token, or has ended
  */
-export function tokenAnswer(text: string, from: string, now: Date): CredentialAnswer {
+export function tokenOf(text: string, from: string, now: Date): { readonly token: Secret; readonly until: Date | undefined } {
   const token = new Secret(text.trim());
   if (!bearerToken.test(token.reveal())) {
     throw new FlywheelError("credentials-unusable", `${from} holds no bearer token (RFC 6750)`, { next: `put a token into ${from}` });
   }
   const end = expiryOf(token);
-  if (end !== undefined && end.getTime() - margin <= now.getTime()) {
+  if (end === undefined) return { token, until: undefined };
+  const until = new Date(end.getTime() - margin);
+  if (until <= now) {
     throw new FlywheelError("credentials-unusable", `the token of ${from} ended, or ends within a minute (${end.toISOString()})`, {
       next: `renew ${from}`,
     });
   }
-  const expires = end === undefined ? null : new Date(end.getTime() - margin).toISOString();
-  return { headers: { Authorization: [`Bearer ${token.reveal()}`] }, expires };
+  return { token, until };
+}
+
+/** What a helper answers with a token. @throws FlywheelError as tokenOf does */
+export function tokenAnswer(text: string, from: string, now: Date): CredentialAnswer {
+  const { token, until } = tokenOf(text, from, now);
+  return { headers: { Authorization: [`Bearer ${token.reveal()}`] }, expires: until?.toISOString() ?? null };
 }

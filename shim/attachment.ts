@@ -2,6 +2,7 @@
 
 import type { AttachmentReport, CandidateReport, DaemonReport, ProbeReport, StatusReport } from "../contract/api.ts";
 import type { AttachedCache } from "../contract/bazel/injection.ts";
+import type { Credential } from "../contract/credential.ts";
 import { type Endpoint, parseEndpoint, type Tool } from "../contract/endpoint.ts";
 import { FlywheelError, messageOf } from "../contract/errors.ts";
 import type { Paths } from "../contract/paths.ts";
@@ -29,8 +30,8 @@ export type Standing = { readonly state: "attached"; readonly cache: AttachedCac
 export interface AttachmentSource {
   /** What is attached for the profile now. */
   current(profile: Profile): Promise<Standing>;
-  /** Proves an endpoint that the invoking environment names. */
-  prove(profile: Profile, endpoint: Endpoint, localProof: boolean): Promise<ProbeReport>;
+  /** Proves an endpoint that the invoking environment names. @param credential sent instead of what is kept for it */
+  prove(profile: Profile, endpoint: Endpoint, localProof: boolean, credential?: Credential): Promise<ProbeReport>;
 }
 
 /** How patient to be: `guard` starts the daemon and waits for an attachment that is coming; `look` only looks. */
@@ -58,8 +59,10 @@ export function attachmentSource(paths: Paths, patience: Patience): AttachmentSo
         return withoutDaemon(error, patience, paths, operatorWord);
       }
     },
-    async prove(profile, endpoint, localProof) {
+    async prove(profile, endpoint, localProof, credential) {
       const request = { profile: profile.name, kind: endpoint.kind, endpoint: endpoint.url, localProof };
+      // The daemon sends only what the user logged in with.
+      if (credential !== undefined) return probeOnce(request, credential);
       try {
         if (patience === "guard") await started(paths);
         return await client.probe(request);

@@ -14,10 +14,12 @@ import { isNixName } from "../contract/nix/commands.ts";
 import type { AttachedNixCache, NixSetting } from "../contract/nix/injection.ts";
 import { exportedVariable } from "../contract/parity.ts";
 import type { Profile } from "../contract/profile.ts";
+import { tokenOf } from "../contract/reapi.ts";
 import { printable } from "../contract/text.ts";
 import type { AttachmentSource, Standing } from "./attachment.ts";
 import { credentialsFor, tokenFor } from "./credentials/decide.ts";
 import type { CredentialSource } from "./credentials/source.ts";
+import { nameOf, readToken } from "./credentials/token.ts";
 import type { EnvFile } from "./env-file.ts";
 import type { NixAttachmentSource } from "./nix/attachment.ts";
 import { decideNix } from "./nix/decide.ts";
@@ -164,10 +166,22 @@ async function attachmentFor(line: Heavy, invocation: Invocation, world: World, 
     });
   }
   if (token !== undefined) {
-    // Only the helper has it, so that what asks for it cannot be proved here; a wrong one ends a gRPC build with 34.
     const cache = { endpoint: named.endpoint, aliases: [], upload: profile.bazel.upload, instanceName: profile.bazel.instanceName };
-    const unproved = `${redacted(named.endpoint)} asks for a token: it gets the one of ${token}, not proved before`;
-    return { cache, why: `${named.from} names a cache; ${unproved}`, notice: unproved };
+    if (invocation.env["GF_REAPI_BAZEL_CREDENTIAL_HELPER"]) {
+      const unproved = `${redacted(named.endpoint)} asks for a token: the fleet's own helper has it, not proved before`;
+      return { cache, why: `${named.from} names a cache; ${unproved}`, notice: unproved };
+    }
+    const credential = { scheme: "bearer", token: tokenOf(readToken(token, invocation.env), nameOf(token), new Date()).token } as const;
+    const withToken = await world.attachments.prove(profile, named.endpoint, localProofAllowed, credential);
+    if (withToken.ok) {
+      return {
+        cache,
+        why: `${named.from} names a cache that answered the token of ${nameOf(token)} in ${Math.round(withToken.latencyMs)} ms`,
+      };
+    }
+    return refuse(line, `${named.from} names ${redacted(named.endpoint)}, which fails at ${withToken.rung}: ${withToken.reason}`, {
+      next: [`renew ${nameOf(token)}`],
+    });
   }
   const fault = `${named.from} names ${redacted(named.endpoint)}, which fails at ${report.rung}: ${report.reason}`;
   if (usable !== undefined) {

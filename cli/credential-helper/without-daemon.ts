@@ -4,13 +4,12 @@ import type { CredentialAnswer } from "../../contract/api.ts";
 import { endpointOf } from "../../contract/credential.ts";
 import { type Asked, asksAbout } from "../../contract/credential-helper.ts";
 import { type Environment, fleetEnvironment } from "../../contract/environment.ts";
-import { FlywheelError } from "../../contract/errors.ts";
+import type { FlywheelError } from "../../contract/errors.ts";
 import type { Paths } from "../../contract/paths.ts";
-import { ambiguousToken, isReapiHost, largestTokenFile, projectedTokenPath, tokenAnswer, tokenSource } from "../../contract/reapi.ts";
-import { readBounded } from "../../daemon/api/client/bounded.ts";
+import { ambiguousToken, isReapiHost, projectedTokenPath, tokenAnswer, tokenSource } from "../../contract/reapi.ts";
 import { readCredentials } from "../../daemon/api/client/credentials/index-file.ts";
-import { reasonOf } from "../../daemon/api/client/directory.ts";
 import { loadProfile } from "../../daemon/api/client/settings.ts";
+import { nameOf, readToken } from "../../shim/credentials/token.ts";
 
 export interface Question {
   readonly paths: Paths;
@@ -31,9 +30,8 @@ export function withoutDaemon({ paths, env, asked, absent }: Question): Credenti
       case "ambiguous":
         throw ambiguousToken();
       case "inline":
-        return tokenAnswer(env[source.variable] ?? "", source.variable, new Date());
       case "file":
-        return tokenAnswer(readToken(source.path), source.path, new Date());
+        return tokenAnswer(readToken(source, env), nameOf(source), new Date());
     }
   }
   if (absent === undefined) return undefined;
@@ -43,15 +41,4 @@ export function withoutDaemon({ paths, env, asked, absent }: Question): Credenti
   });
   if (owned) throw absent;
   return undefined;
-}
-
-function readToken(path: string): string {
-  try {
-    return readBounded(path, largestTokenFile).toString("utf8");
-  } catch (error) {
-    throw new FlywheelError("credentials-unusable", `the token file ${path} cannot be read: ${reasonOf(error)}`, {
-      next: "put the token there, or unset GF_REAPI_CREDENTIAL_HELPER_TOKEN_FILE",
-      cause: error,
-    });
-  }
 }

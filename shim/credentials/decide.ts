@@ -10,6 +10,7 @@ import { type Environment, fleetEnvironment } from "../../contract/environment.t
 import type { Profile } from "../../contract/profile.ts";
 import { ambiguousToken, isReapiHost, tokenSource } from "../../contract/reapi.ts";
 import type { CredentialSource } from "./source.ts";
+import type { NamedToken } from "./token.ts";
 
 /** What it rests on; each is read only where it is needed. */
 export interface CredentialWorld {
@@ -53,8 +54,8 @@ export async function credentialsFor(
   }
 }
 
-/** What the environment has for an endpoint of the profile's REAPI hosts, in words; undefined where it has nothing for this one. */
-export function tokenFor({ host, scheme }: Endpoint, env: Environment, { profile, credentials }: CredentialWorld): string | undefined {
+/** What the environment has for an endpoint of the profile's REAPI hosts; undefined where it has nothing for this one. */
+export function tokenFor({ host, scheme }: Endpoint, env: Environment, { profile, credentials }: CredentialWorld): NamedToken | undefined {
   if (!scheme.startsWith("grpc") || !isReapiHost(profile(), host)) return undefined;
   const source = tokenSource(fleetEnvironment(env), credentials.projectedToken());
   switch (source.kind) {
@@ -63,9 +64,8 @@ export function tokenFor({ host, scheme }: Endpoint, env: Environment, { profile
     case "ambiguous":
       throw ambiguousToken();
     case "inline":
-      return source.variable;
     case "file":
-      return source.path;
+      return source;
   }
 }
 

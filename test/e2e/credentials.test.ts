@@ -2,7 +2,17 @@
  * Credentials, proved by their effect: real Bazels behind the real shim and daemon, before caches that let nobody else in.
  * No Bazel of 6.3 or newer is here: what such a one would be given is told by an executable that says it is one.
  */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -302,4 +312,26 @@ done`,
   );
   expect(JSON.parse(lines.find((line) => line.startsWith("{")) ?? "")).toEqual({ headers: { Authorization: [headerOf(bearer)] } });
   expect(run.stdout).not.toContain("--bazelrc");
+});
+
+test("a REAPI cell gets the token that the environment names, proved before; a wrong one is refused", slowly, async () => {
+  await using cache = await startCache({ kind: "grpc", authorization: headerOf(bearer) });
+  const root = mkdtempSync(join(tmpdir(), "gf-cr-"));
+  const tools = join(root, "tools");
+  mkdirSync(tools);
+  script(join(tools, "bazel"), `if [ "$1" = --version ]; then echo "bazel 7.4.1"; exit; fi\nprintf '%s\\n' "$@"`);
+  await using stage = await makeStage([tools], { grpcPorts: [], httpPorts: [], tailnet: { nodes: [] } });
+  appendFileSync(join(stage.env["GF_CONFIG_DIR"] ?? "", "profiles/default.toml"), 'reapi_hosts = ["127.0.0.1"]\n');
+  const token = join(root, "token");
+  const env = { BAZEL_REMOTE_CACHE: cache.url, GF_REAPI_CREDENTIAL_HELPER_TOKEN_FILE: token };
+  writeFileSync(token, bearer.secret, { mode: 0o600 });
+  const right = await guarded(stage, ["build", "//x"], { env });
+  expect(right.exitCode, right.stderr).toBe(0);
+  expect(right.stdout.split("\n")).toContainEqual(expect.stringMatching(/^--credential_helper=127\.0\.0\.1=\//));
+  writeFileSync(token, "another-token", { mode: 0o600 });
+  const wrong = await guarded(stage, ["build", "//x"], { env });
+  expect(wrong.exitCode).toBe(78);
+  expect(wrong.stderr).toMatch(/fails at authority: .* refuses the bearer token given/);
+  expect(wrong.stderr).toContain(`renew ${token}`);
+  for (const text of [right.stdout, right.stderr, wrong.stderr]) expect(text).not.toMatch(/planted|another-token/);
 });

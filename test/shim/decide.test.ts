@@ -56,6 +56,8 @@ interface Setting {
   readonly env?: Readonly<Record<string, string>>;
   readonly standing?: Standing;
   readonly proof?: ProbeReport;
+  /** Of a probe that sends a credential. */
+  readonly proofWith?: ProbeReport;
   readonly cwd?: string;
 }
 
@@ -71,9 +73,9 @@ async function decided(setting: Setting): Promise<{ decision: Decision; proved: 
   const proved: string[] = [];
   const attachments: AttachmentSource = {
     current: async () => setting.standing ?? attached(),
-    prove: async (_, { url }) => {
+    prove: async (_, { url }, _localProof, credential) => {
       proved.push(url);
-      return setting.proof ?? { ok: true, endpoint: url, latencyMs: 3 };
+      return (credential === undefined ? setting.proof : setting.proofWith) ?? { ok: true, endpoint: url, latencyMs: 3 };
     },
   };
   return { decision: await decide(invocation, { ...surroundings(invocation, "look"), attachments }), proved };
@@ -576,8 +578,12 @@ describe("credentials", () => {
     const env = (): Record<string, string> => ({
       ...bazelThatSays("7.4.1"),
       BAZEL_REMOTE_CACHE: url,
-      GF_REAPI_CREDENTIAL_HELPER_TOKEN_FILE: "/run/token",
+      GF_REAPI_CREDENTIAL_HELPER_TOKEN_FILE: tokenFile(),
     });
+    const tokenFile = (): string => {
+      writeFileSync(join(root, "token"), "t0ken\n");
+      return join(root, "token");
+    };
     const cell = (changes: Record<string, string> = {}, more: Partial<Setting> = {}) =>
       decided({ env: { ...env(), ...changes }, standing: unattached, ...more });
 
@@ -589,9 +595,25 @@ describe("credentials", () => {
           flags: [...flags(false, url), expect.stringMatching(/^--credential_helper=gf-reapi-cell\.gf-rbe\.svc=\//)],
         });
       }
-      expect((await cell({}, { proof: asks })).decision).toMatchObject({ notice: expect.stringContaining("not proved before") });
+      expect((await cell({}, { proof: asks })).decision).toMatchObject({
+        why: expect.stringContaining(`answered the token of ${tokenFile()}`),
+      });
       const { decision } = await cell({ GF_REAPI_BAZEL_CREDENTIAL_HELPER: "/fleet/helper" });
       expect(decision).toMatchObject({ flags: expect.arrayContaining(["--credential_helper=gf-reapi-cell.gf-rbe.svc=/fleet/helper"]) });
+    });
+
+    it("a token that the cell refuses, or that is none, is told rather than tried; the fleet's own helper is not proved", async () => {
+      const refuses: ProbeReport = { ...asks, reason: "it refuses the bearer token given" };
+      expect((await cell({}, { proof: asks, proofWith: refuses })).decision).toMatchObject({
+        kind: "refuse",
+        reason: expect.stringContaining("fails at authority: it refuses the bearer token given"),
+        next: [`renew ${tokenFile()}`],
+      });
+      for (const named of ["/nonexistent/token", ""].map((path) => ({ GF_REAPI_CREDENTIAL_HELPER_TOKEN_FILE: path }))) {
+        expect((await cell(named, { proof: asks })).decision.kind).toBe("refuse");
+      }
+      const fleets = { GF_REAPI_BAZEL_CREDENTIAL_HELPER: "/fleet/helper" };
+      expect((await cell(fleets, { proof: asks })).decision).toMatchObject({ notice: expect.stringContaining("not proved before") });
     });
 
     it("nothing is named for another host, without a token, or for a Bazel that knows no helper", async () => {
