@@ -4,13 +4,14 @@
  * error says what went wrong, and never a secret. A bundle of its own: what it seldom needs is loaded only then.
  */
 import { homedir } from "node:os";
-import type { CredentialAnswer } from "../contract/api.ts";
+import type { CredentialAnswer, CredentialRequest } from "../contract/api.ts";
 import { answerText, longestQuestion, readQuestion } from "../contract/credential-helper.ts";
 import { FlywheelError, messageOf } from "../contract/errors.ts";
 import { Exit } from "../contract/exit.ts";
 import { type Paths, pathsFrom } from "../contract/paths.ts";
 import { printable } from "../contract/text.ts";
 import { DaemonClient } from "../daemon/api/client/connection.ts";
+import { chooseProfile } from "./profile.ts";
 
 /** From its start to its answer, and of that for the daemon, which if it is well answers within a few: milliseconds. */
 const longest = 950;
@@ -20,23 +21,25 @@ const nobody: CredentialAnswer = { headers: {}, expires: null };
 
 async function get(): Promise<string> {
   const { uri, asked } = readQuestion(await readAll());
-  const paths = pathsFrom(process.env, homedir());
-  const fromDaemon = await askDaemon(paths, uri);
+  const { env } = process;
+  const paths = pathsFrom(env, homedir());
+  // As the guard chose it: Bazel runs us in the workspace, with its client's environment.
+  const { profile } = await chooseProfile(undefined, { env, paths, cwd: () => process.cwd() });
+  const fromDaemon = await askDaemon(paths, { profile, uri });
   if ("headers" in fromDaemon && Object.keys(fromDaemon.headers).length > 0) return answerText(fromDaemon);
   const { withoutDaemon } = await import("./credential-helper/without-daemon.ts");
-  return answerText(
-    withoutDaemon({ paths, env: process.env, asked, absent: fromDaemon instanceof FlywheelError ? fromDaemon : undefined }) ?? nobody,
-  );
+  const absent = fromDaemon instanceof FlywheelError ? fromDaemon : undefined;
+  return answerText(withoutDaemon({ paths, env, profile, asked, absent }) ?? nobody);
 }
 
-async function askDaemon(paths: Paths, uri: string): Promise<CredentialAnswer | FlywheelError> {
+async function askDaemon(paths: Paths, request: CredentialRequest): Promise<CredentialAnswer | FlywheelError> {
   const client = new DaemonClient(paths);
   const late = new FlywheelError("daemon-unreachable", "the daemon cannot be reached: it did not answer in time", {
     next: "flywheel status",
   });
   try {
     // The client's own patience is no limit here: ours is another clock.
-    const answer = client.credential({ profile: process.env["GF_PROFILE"] || null, uri }, 60_000);
+    const answer = client.credential(request, 60_000);
     return await Promise.race([answer, ourTime(patience).then(() => late)]);
   } catch (error) {
     if (error instanceof FlywheelError && (error.code === "daemon-unreachable" || error.code === "runtime-directory-unsafe")) return error;

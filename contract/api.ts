@@ -219,9 +219,9 @@ export interface ProbeRequest {
   readonly localProof: boolean;
 }
 
-/** POST /v1/credential: what a credential helper answers for a URI, of the profile or, null, of whichever has one. */
+/** POST /v1/credential: what a credential helper answers for a URI, by what the profile owns. */
 export interface CredentialRequest {
-  readonly profile: string | null;
+  readonly profile: string;
   readonly uri: string;
 }
 

@@ -14,6 +14,7 @@ import { nameOf, readToken } from "../../shim/credentials/token.ts";
 export interface Question {
   readonly paths: Paths;
   readonly env: Environment;
+  readonly profile: string;
   readonly asked: Asked;
   /** Why the daemon could not be asked; undefined where it knows of no credential. */
   readonly absent: FlywheelError | undefined;
@@ -23,9 +24,9 @@ export interface Question {
  * @returns undefined for a host that nobody owns
  * @throws FlywheelError where there is a credential that cannot be had: a build without it would look like one with a dead cache
  */
-export function withoutDaemon({ paths, env, asked, absent }: Question): CredentialAnswer | undefined {
+export function withoutDaemon({ paths, env, profile, asked, absent }: Question): CredentialAnswer | undefined {
   const source = tokenSource(fleetEnvironment(env), existsSync(projectedTokenPath));
-  if (source.kind !== "none" && isReapiHost(loadProfile(paths, env["GF_PROFILE"] || "default"), asked.host)) {
+  if (source.kind !== "none" && isReapiHost(loadProfile(paths, profile), asked.host)) {
     switch (source.kind) {
       case "ambiguous":
         throw ambiguousToken();
@@ -37,7 +38,7 @@ export function withoutDaemon({ paths, env, asked, absent }: Question): Credenti
   if (absent === undefined) return undefined;
   const owned = readCredentials(paths).entries.some((entry) => {
     const endpoint = endpointOf(entry);
-    return endpoint !== undefined && asksAbout(asked, endpoint);
+    return entry.profile === profile && endpoint !== undefined && asksAbout(asked, endpoint);
   });
   if (owned) throw absent;
   return undefined;

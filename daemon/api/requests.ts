@@ -17,7 +17,7 @@ export const profileRequest = v.strictObject({ profile });
 export const attachRequest = judged;
 export const probeRequest = judged;
 /** contract/api.ts: CredentialRequest and GenerationRequest. */
-export const credentialRequest = v.strictObject({ profile: v.nullable(profile), uri: v.pipe(v.string(), v.maxLength(4096)) });
+export const credentialRequest = v.strictObject({ profile, uri: v.pipe(v.string(), v.maxLength(4096)) });
 export const generationRequest = v.omit(judged, ["localProof"]);
 export const emptyRequest = v.strictObject({});
 export const stopRequest = v.strictObject({ pid: v.exactOptional(v.pipe(v.number(), v.integer())) });

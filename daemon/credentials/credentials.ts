@@ -98,13 +98,8 @@ export class Credentials {
   /** @throws FlywheelError `usage`, or `credentials-unusable` where there is one that cannot be used */
   async answer({ profile, uri }: CredentialRequest): Promise<CredentialAnswer> {
     const asked = askedOf(uri);
-    const owners = this.#memory.index.entries.filter(
-      (entry) => (profile === null || entry.profile === profile) && belongs(asked, entry, this.#candidatesOf(entry)),
-    );
-    const [first] = owners;
-    if (first === undefined) return { headers: {}, expires: null };
-    if (owners.some((other) => other.profile !== first.profile)) return await this.#common(owners, `${asked.host}:${asked.port}`);
-    return helperAnswer(first, await this.#memory.read(first));
+    const own = this.#memory.index.entries.find((entry) => entry.profile === profile && belongs(asked, entry, this.#candidatesOf(entry)));
+    return own === undefined ? { headers: {}, expires: null } : helperAnswer(own, await this.#memory.read(own));
   }
 
   /**
@@ -151,18 +146,6 @@ export class Credentials {
     clearInterval(this.#timer);
     this.#memory.close();
     await this.#needs.close();
-  }
-
-  /** Of several profiles' logins to one cache: what they all say, or nobody knows which is meant. */
-  async #common(owners: readonly CredentialEntry[], host: string): Promise<CredentialAnswer> {
-    const answers = await Promise.all(owners.map(async (entry) => helperAnswer(entry, await this.#memory.read(entry))));
-    const [first] = answers;
-    const differ = answers.some(({ headers }) => headers["Authorization"]?.[0] !== first?.headers["Authorization"]?.[0]);
-    if (first !== undefined && !differ) return first;
-    const profiles = [...new Set(owners.map((entry) => entry.profile))].join(" and ");
-    throw new FlywheelError("credentials-unusable", `the profiles ${profiles} have different credentials for ${host}`, {
-      next: "set GF_PROFILE to the one that is meant",
-    });
   }
 
   /** The candidates that are the cache of a login, by discovery's own word. */

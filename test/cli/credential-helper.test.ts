@@ -58,8 +58,9 @@ async function daemon(answer: (request: CredentialRequest) => CredentialAnswer |
   await new Promise<void>((resolve) => server?.listen(socketPath(paths()), resolve));
 }
 
-const call = (input: string | { uri: string }, env: Record<string, string> = {}, args: readonly string[] = ["get"]) =>
+const call = (input: string | { uri: string }, env: Record<string, string> = {}, args: readonly string[] = ["get"], cwd = root) =>
   execa(helper, args, {
+    cwd,
     input: typeof input === "string" ? input : JSON.stringify(input),
     env: { ...environment(), ...env },
     extendEnv: false,
@@ -82,9 +83,21 @@ describe("with a daemon", () => {
     const other = await call({ uri: "https://github.com/x" }, { GF_PROFILE: "lab" });
     expect([other.exitCode, other.stdout, other.stderr]).toEqual([0, '{"headers":{}}', ""]);
     expect(asked).toEqual([
-      { profile: null, uri },
+      { profile: "default", uri },
       { profile: "lab", uri: "https://github.com/x" },
     ]);
+  });
+
+  test("asks for the profile that config.toml gives the repository, as the guard does", async () => {
+    await daemon(owner);
+    const workspace = join(root, "workspace");
+    mkdirSync(join(workspace, ".git"), { recursive: true });
+    writeFileSync(join(root, "config/config.toml"), `[[repositories]]\npath = "${workspace}"\nprofile = "lab"\n`);
+    const uri = "https://cache.example:9092/x";
+    await call({ uri }, {}, ["get"], workspace);
+    await call({ uri }, { GF_PROFILE: "named" }, ["get"], workspace);
+    await call({ uri }, {}, ["get"], root);
+    expect(asked.map(({ profile }) => profile)).toEqual(["lab", "named", "default"]);
   });
 
   test("gives up within a second on one that hangs, says so in one line, and keeps the secret of nobody", async () => {
