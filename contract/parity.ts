@@ -58,8 +58,10 @@ function nixParity(nix: NixReport, env: Environment): ParityEnvironment {
   const own = withoutAttachment(current);
   const split = nix.endpoint === null ? undefined : attic(nix.endpoint);
   const token = Boolean(env["ATTIC_TOKEN"]);
-  // A substituter that the Nix daemon will ignore is not an attachment.
-  if (nix.state === "unattached" || split === undefined || nix.publicKey === null || nix.trusted === false) {
+  // A substituter that the Nix daemon will ignore is not an attachment; nor is one that asks for a credential, which only
+  // the guard hands over: Nix passes it over in silence.
+  const ignored = nix.trusted === false || (nix.credential !== undefined && nix.credential.needed !== "no");
+  if (nix.state === "unattached" || split === undefined || nix.publicKey === null || ignored) {
     // Without our lines in NIX_CONFIG the ATTIC_* variables are the user's own.
     if (own === current) return { set: {}, unset: [] };
     const unset = ["ATTIC_CACHE", "ATTIC_PUBLIC_KEY", ...(token && !serverIsOurs(current, env) ? [] : ["ATTIC_SERVER"])];

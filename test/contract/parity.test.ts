@@ -119,6 +119,13 @@ test("a token that comes later: the server that an earlier call exported is take
   expect(applied(status(null), own)["ATTIC_SERVER"]).toBe("https://mine.example");
 });
 
+test("nor is one that asks for a credential: only the guard hands it over", () => {
+  const environmentWith = (needed: "yes" | "no" | "unknown") =>
+    parityEnvironment(status(null, { ...nixAttached, credential: { scheme: "bearer", since: "", expires: null, needed } }), {}).set;
+  expect([environmentWith("yes"), environmentWith("unknown")]).toEqual([{}, {}]);
+  expect(environmentWith("no")).toHaveProperty("NIX_CONFIG");
+});
+
 test("a substituter that the Nix daemon ignores is not attached", () => {
   expect(parityEnvironment(status(null, { ...nixAttached, trusted: false }), {}).set).toEqual({});
 });
