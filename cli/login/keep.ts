@@ -7,7 +7,8 @@ import { FlywheelError } from "../../contract/errors.ts";
 import { generationPath, type Paths, secretPath } from "../../contract/paths.ts";
 import type { Secret } from "../../contract/secret.ts";
 import { changeCredentials } from "../../daemon/api/client/credentials/index-file.ts";
-import { type Vault, vaultOf } from "../../daemon/api/client/credentials/vault.ts";
+import { vaultOf } from "../../daemon/api/client/credentials/open.ts";
+import type { Vault } from "../../daemon/api/client/credentials/vault.ts";
 import { inspectRuntimeDirectory } from "../../daemon/api/client/directory.ts";
 import { loginCommand } from "./words.ts";
 

@@ -4,7 +4,7 @@ import { writeCredential } from "../../contract/credential-wire.ts";
 import { FlywheelError, messageOf } from "../../contract/errors.ts";
 import type { Paths } from "../../contract/paths.ts";
 import { readCredentials } from "../api/client/credentials/index-file.ts";
-import { credentialOf } from "../api/client/credentials/vault.ts";
+import { credentialOf } from "../api/client/credentials/open.ts";
 import type { ReadSecret } from "./child.ts";
 
 /**

@@ -31,7 +31,7 @@ const login = (service: Session | undefined, input = token): Promise<Ran> => fly
 /** Reads the secret of the only entry in a process of its own, as the daemon's child does. */
 async function readBack({ env }: SecretService): Promise<string> {
   const script = `
-    const { credentialOf } = await import(${JSON.stringify(join(root, "daemon/api/client/credentials/vault.ts"))});
+    const { credentialOf } = await import(${JSON.stringify(join(root, "daemon/api/client/credentials/open.ts"))});
     const { readCredentials } = await import(${JSON.stringify(join(root, "daemon/api/client/credentials/index-file.ts"))});
     const paths = { config: "/none", state: process.env.GF_STATE_DIR, runtime: "/none" };
     const told = await credentialOf(paths, readCredentials(paths).entries[0]).then(
