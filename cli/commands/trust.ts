@@ -50,6 +50,12 @@ export default defineCommand({
     }
     const change = revoke ? withdrawal(context, what, subject) : await grant(context, what, subject);
     for (const line of change.shown) context.output.notice(line);
+    const before = readTrust(context.paths);
+    if (sameTrust(change.apply(before), before)) {
+      if (context.output.format === "json") context.output.json(before);
+      else context.output.line(revoke ? "that was not trusted" : "trusted already");
+      return Exit.ok;
+    }
     if (!(await confirmed(context.output, revoke ? "Trust this no more?" : "Trust this?", { yes }))) {
       context.output.notice("nothing was changed");
       return Exit.failed;
@@ -61,6 +67,13 @@ export default defineCommand({
     return Exit.ok;
   },
 });
+
+/** Whether two say the same, since whenever. */
+function sameTrust(a: TrustStore, b: TrustStore): boolean {
+  const words = ({ tailnets, files, keys }: TrustStore): string =>
+    JSON.stringify([tailnets, files, keys].map((entries) => entries.map((entry) => JSON.stringify({ ...entry, at: "" })).toSorted()));
+  return words(a) === words(b);
+}
 
 interface Change {
   /** What is about to be trusted, for the person who is asked. */

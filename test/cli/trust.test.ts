@@ -52,6 +52,16 @@ test("a key, for its profile, once however often", async () => {
   expect(JSON.parse(stdout)).toMatchObject({ v: 1, keys: [] });
 });
 
+test("what is trusted already, or was never, is said, and nobody is asked", async () => {
+  await home.flywheel(["trust", "key", key, "--yes"]);
+  const before = store().keys;
+  const again = await home.flywheel(["trust", "key", key]);
+  expect([again.exitCode, again.stdout]).toEqual([0, "trusted already\n"]);
+  expect(store().keys).toEqual(before);
+  const never = await home.flywheel(["trust", "key", key, "--revoke", "--profile", "other"]);
+  expect([never.exitCode, never.stdout]).toEqual([0, "that was not trusted\n"]);
+});
+
 test("a malformed trust.json is named, and never written over", async () => {
   const file = home.write("config/trust.json", "{ mine }", 0o600);
   const { exitCode, stderr } = await home.flywheel(["trust", "key", key, "--yes"]);
