@@ -15,7 +15,7 @@ import { printable } from "../../contract/text.ts";
 import { generationDirectory } from "../api/client/credentials/generations.ts";
 import type { ProbeContext } from "../probe/context.ts";
 import { Generations } from "./generations.ts";
-import { askedOf, belongs, helperAnswer, unusable } from "./helper.ts";
+import { askedOf, helperAnswer, reach, unusable } from "./helper.ts";
 import type { KeptCredential } from "./kept.ts";
 import { CredentialMemory } from "./memory.ts";
 import { Needs } from "./needs.ts";
@@ -98,13 +98,16 @@ export class Credentials {
   /** @throws FlywheelError `usage`, or `credentials-unusable` where there is one that cannot be used */
   async answer({ profile, uri }: CredentialRequest): Promise<CredentialAnswer> {
     const asked = askedOf(uri);
-    const owners = this.#memory.index.entries.filter(
-      (entry) => (profile === null || entry.profile === profile) && belongs(asked, entry, this.#candidatesOf(entry)),
-    );
-    const [first] = owners;
-    if (first === undefined) return { headers: {}, expires: null };
-    if (owners.some((other) => other.profile !== first.profile)) return await this.#common(owners, `${asked.host}:${asked.port}`);
-    return helperAnswer(first, await this.#memory.read(first));
+    const reaching = this.#memory.index.entries
+      .filter((entry) => profile === null || entry.profile === profile)
+      .flatMap((entry) => {
+        const length = reach(asked, entry, this.#candidatesOf(entry));
+        return length === undefined ? [] : [{ entry, length }];
+      });
+    const longest = Math.max(...reaching.map(({ length }) => length));
+    const owners = reaching.filter(({ length }) => length === longest).map(({ entry }) => entry);
+    if (owners.length === 0) return { headers: {}, expires: null };
+    return await this.#common(owners, `${asked.host}:${asked.port}`);
   }
 
   /**
@@ -153,14 +156,20 @@ export class Credentials {
     await this.#needs.close();
   }
 
-  /** Of several profiles' logins to one cache: what they all say, or nobody knows which is meant. */
+  /** Of several logins to one place: what they all say, or nobody knows which is meant. */
   async #common(owners: readonly CredentialEntry[], host: string): Promise<CredentialAnswer> {
     const answers = await Promise.all(owners.map(async (entry) => helperAnswer(entry, await this.#memory.read(entry))));
     const [first] = answers;
     const differ = answers.some(({ headers }) => headers["Authorization"]?.[0] !== first?.headers["Authorization"]?.[0]);
     if (first !== undefined && !differ) return first;
-    const profiles = [...new Set(owners.map((entry) => entry.profile))].join(" and ");
-    throw new FlywheelError("credentials-unusable", `the profiles ${profiles} have different credentials for ${host}`, {
+    const profiles = new Set(owners.map((entry) => entry.profile));
+    if (profiles.size === 1) {
+      const endpoints = owners.map((entry) => entry.endpoint).join(" and ");
+      throw new FlywheelError("credentials-unusable", `there are different credentials for ${endpoints}, which Bazel asks for alike`, {
+        next: "flywheel logout <endpoint> for the one that is not meant",
+      });
+    }
+    throw new FlywheelError("credentials-unusable", `the profiles ${[...profiles].join(" and ")} have different credentials for ${host}`, {
       next: "set GF_PROFILE to the one that is meant",
     });
   }
