@@ -130,7 +130,8 @@ export function plaintextFault(endpoint: Endpoint): string | undefined {
   return `${endpoint.url} is neither TLS nor on a tailnet: whoever is on the way would read the secret`;
 }
 
-function isTailscaleHost(host: string): boolean {
+/** By its name, which whoever resolves it has to see through, or by its address. */
+export function isTailscaleHost(host: string): boolean {
   if (host.endsWith(".ts.net") || host.startsWith("fd7a:115c:a1e0:")) return true;
   const [first, second, ...rest] = host.split(".").map(Number);
   return first === 100 && second !== undefined && second >= 64 && second <= 127 && rest.length === 2 && rest.every((part) => part < 256);
