@@ -13,6 +13,9 @@ export const plainPath: RegExp = /^\/[A-Za-z0-9._/+@,=:-]{1,1024}$/;
 /** What Bazel takes as a pattern of hosts (CredentialHelperProvider): no single label, no IPv6 address. */
 const bazelPattern = /^(?:\*|[-a-zA-Z0-9]+)(?:\.[-a-zA-Z0-9]+)+$/;
 
+/** Where URL reads a host out of less, as browsers must, Java's URI reads none or another one: `http:\\\\host`, `http:host`, tabs. */
+export const plainUri: RegExp = /^[a-z][a-z0-9+.-]*:\/\/[!-[\]-~]+$/i;
+
 /** One question is never longer: bytes. */
 export const longestQuestion = 65_536;
 
@@ -53,7 +56,8 @@ export function readQuestion(text: string): { readonly uri: string; readonly ask
     throw malformed("what came on standard input is not JSON");
   }
   const uri = typeof question === "object" && question !== null && "uri" in question ? question.uri : undefined;
-  if (typeof uri !== "string" || uri.length > 8192 || !URL.canParse(uri)) throw malformed('what came on standard input names no "uri"');
+  if (typeof uri !== "string" || uri.length > 8192 || !plainUri.test(uri) || !URL.canParse(uri))
+    throw malformed('what came on standard input names no "uri"');
   const { protocol, hostname, port } = new URL(uri);
   if (hostname === "") throw malformed("the URI has no host");
   const host = hostname.replace(/^\[|\]$/g, "").toLowerCase();

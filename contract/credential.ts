@@ -38,7 +38,12 @@ const entrySchema = v.strictObject({
   /** ISO 8601: when the user logged in. */
   at: v.string(),
   /** ISO 8601: the token's own word (JWT `exp`), the certificate's notAfter, or what the user said; null where nobody knows. */
-  expires: v.nullable(v.string()),
+  expires: v.nullable(
+    v.pipe(
+      v.string(),
+      v.check((text) => !Number.isNaN(Date.parse(text)), "expires: expected a time"),
+    ),
+  ),
   /** The user allowed a Bazel that knows no credential helper to get the secret as a header, which it writes down itself. */
   legacyHeader: v.boolean(),
 });
@@ -56,14 +61,15 @@ export type CredentialEntry = v.InferOutput<typeof entrySchema>;
 export const noCredentials: CredentialIndex = { v: 1, store: null, entries: [] };
 
 /**
- * The entry that belongs to an endpoint of a profile.
- * @param spellings the endpoint and its aliases: discovery's own word that they are one cache
+ * The entry that belongs to an endpoint of a profile: its own before an alias's, since there may be a login to each.
+ * @param spellings the endpoint and its aliases, in this order: discovery's own word that they are one cache
  */
 export function entryFor(index: CredentialIndex, profile: string, spellings: readonly Endpoint[]): CredentialEntry | undefined {
-  return index.entries.find((entry) => {
-    const own = endpointOf(entry);
-    return entry.profile === profile && own !== undefined && spellings.some((spelling) => sameEndpoint(own, spelling));
+  const logins = index.entries.flatMap((entry) => {
+    const own = entry.profile === profile ? endpointOf(entry) : undefined;
+    return own === undefined ? [] : [{ entry, own }];
   });
+  return spellings.map((spelling) => logins.find(({ own }) => sameEndpoint(own, spelling))?.entry).find((entry) => entry !== undefined);
 }
 
 /** The endpoint of an entry; undefined where somebody wrote another text into the index. */
@@ -124,7 +130,8 @@ export function plaintextFault(endpoint: Endpoint): string | undefined {
   return `${endpoint.url} is neither TLS nor on a tailnet: whoever is on the way would read the secret`;
 }
 
-function isTailscaleHost(host: string): boolean {
+/** By its name, which whoever resolves it has to see through, or by its address. */
+export function isTailscaleHost(host: string): boolean {
   if (host.endsWith(".ts.net") || host.startsWith("fd7a:115c:a1e0:")) return true;
   const [first, second, ...rest] = host.split(".").map(Number);
   return first === 100 && second !== undefined && second >= 64 && second <= 127 && rest.length === 2 && rest.every((part) => part < 256);

@@ -235,7 +235,7 @@ async function attach(
   const fault = detachment(line.cacheOptions, cache);
   if (fault !== undefined) return refuse(line, fault, { next: ["leave that option out"] });
   const notice = found.notice === undefined ? {} : { notice: found.notice };
-  const credentials = await credentialsFor(cache, line.startup, { env, cwd }, world);
+  const credentials = await credentialsFor(cache, line.startup, { env, cwd, args }, world);
   if (credentials.kind === "refuse") return refuse(line, credentials.reason, { next: [credentials.next] });
   const sources = await world.sources();
   const flags = [...injectedFlags(cache), ...repositoryFlags(sources.usable, sources.version, args), ...credentials.flags];

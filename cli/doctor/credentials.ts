@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, type Stats, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { CredentialEntry, CredentialIndex } from "../../contract/credential.ts";
-import { credentialsPath, type Paths, secretPath } from "../../contract/paths.ts";
+import { type Paths, secretPath } from "../../contract/paths.ts";
 import { typed } from "../../contract/quote.ts";
 import { inspectRuntimeDirectory, reasonOf } from "../../daemon/api/client/directory.ts";
 import { exposure } from "../login/exposure.ts";
@@ -20,25 +20,11 @@ export function checkCredentials({ credentials, env, paths, profileName }: Facts
   const index = credentials.value;
   const now = new Date();
   return [
-    ...indexFile(credentialsPath(paths)),
     store(index),
     ...keyring(index, env),
     ...files(index, paths),
     ...index.entries.flatMap((entry) => [entryCheck(entry, profileName, now), ...certificateFiles(entry)]),
   ];
-}
-
-/** It says which endpoint gets which secret. */
-function indexFile(file: string): readonly Check[] {
-  const stats = look(file);
-  if (typeof stats === "string") return [];
-  const why = {
-    reason: "whoever may write it says which cache gets a secret",
-    next: "look through it with flywheel login, then chown or chmod it",
-  };
-  if (stats.uid !== process.geteuid?.()) return [fail("credential-index", `${file} belongs to another user (uid ${stats.uid})`, why)];
-  const mode = stats.mode & 0o777;
-  return (mode & 0o022) === 0 ? [] : [fail("credential-index", `${file} can be written by others (mode 0${mode.toString(8)})`, why)];
 }
 
 function store({ store: chosen, entries }: CredentialIndex): Check {

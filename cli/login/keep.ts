@@ -6,7 +6,8 @@ import { sameEndpoint } from "../../contract/endpoint.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { generationPath, type Paths, secretPath } from "../../contract/paths.ts";
 import type { Secret } from "../../contract/secret.ts";
-import { changeCredentials } from "../../daemon/api/client/credentials/index-file.ts";
+import { removeStray } from "../../daemon/api/client/credentials/files.ts";
+import { changeCredentials, readCredentials } from "../../daemon/api/client/credentials/index-file.ts";
 import { vaultOf } from "../../daemon/api/client/credentials/open.ts";
 import type { Vault } from "../../daemon/api/client/credentials/vault.ts";
 import { inspectRuntimeDirectory } from "../../daemon/api/client/directory.ts";
@@ -40,6 +41,7 @@ export async function keep(
     });
     throw error;
   }
+  tidy(paths);
   return (await Promise.all(replaced.map((one) => removeSecret(paths, one)))).filter((left) => left !== undefined);
 }
 
@@ -55,7 +57,17 @@ export async function forget(paths: Paths, entries: readonly CredentialEntry[]):
     entries: index.entries.filter(({ generation }) => !gone.has(generation)),
   });
   await changeCredentials(paths, without);
+  tidy(paths);
   return (await Promise.all(entries.map((entry) => removeSecret(paths, entry)))).filter((left) => left !== undefined);
+}
+
+/** What cannot be tidied now is found the next time. */
+function tidy(paths: Paths): void {
+  try {
+    removeStray(paths, readCredentials(paths));
+  } catch {
+    // The login itself is whole.
+  }
 }
 
 /**
@@ -66,7 +78,8 @@ export function removeGenerations(paths: Paths, { generation }: CredentialEntry)
   const parent = dirname(generationPath(paths, "x"));
   if (!inspectRuntimeDirectory(parent).ok) return [];
   const left: string[] = [];
-  for (const name of readdirSync(parent).filter((each) => each.startsWith(`${generation}-`))) {
+  // With what a daemon that was killed had begun, and nobody can tell for whom.
+  for (const name of readdirSync(parent).filter((each) => each.startsWith(`${generation}-`) || each.startsWith(".new-"))) {
     const directory = join(parent, name);
     try {
       chmodSync(directory, 0o700);

@@ -23,6 +23,12 @@ export function takesHelper(version: BazelVersion | undefined): boolean {
   return version !== undefined && isAtLeast(version, helperSince);
 }
 
+/**
+ * Bazel tells each build event service every option, those of rc files too: the header would be in what it gets (tried on
+ * 2.1 and 4.2). At the end of the command line this one overrules an rc's.
+ */
+export const withoutEventService = "--bes_backend=";
+
 export type Presentation =
   | { readonly kind: "flags"; readonly flags: readonly string[] }
   /**
@@ -37,13 +43,15 @@ export interface Presenting {
   readonly endpoint: Endpoint;
   readonly version: BazelVersion | undefined;
   readonly startup: StartupFacts;
+  /** The words after the tool's name. */
+  readonly args: readonly string[];
   /** The path of flywheel-credential-helper. */
   readonly helper: string;
   readonly cwd: string;
   readonly now: Date;
 }
 
-export function present({ entry, endpoint, version, startup, helper, cwd, now }: Presenting): Presentation {
+export function present({ entry, endpoint, version, startup, args, helper, cwd, now }: Presenting): Presentation {
   const again = loginCommand(entry);
   if (hasExpired(entry, now)) return refuse(`the credential of ${endpoint.url} expired at ${entry.expires}`, again);
   const { how } = entry;
@@ -70,7 +78,20 @@ export function present({ entry, endpoint, version, startup, helper, cwd, now }:
       "attach the cache's HTTP endpoint, or use Bazel 4 or newer",
     );
   }
+  if (namesEventService(args)) {
+    return refuse(
+      `${nameOf(version)} would tell the credential to the service that --bes_backend names`,
+      "leave that option out, or use Bazel 6.3 or newer",
+    );
+  }
   return header(version, startup, cwd);
+}
+
+/** Whether the user's own words name one; what an rc says is overruled in silence. */
+function namesEventService(args: readonly string[]): boolean {
+  const end = args.indexOf("--");
+  const options = end === -1 ? args : args.slice(0, end);
+  return options.some((word, at) => /^--bes_backend=./.test(word) || (word === "--bes_backend" && options[at + 1] !== ""));
 }
 
 function certificate(

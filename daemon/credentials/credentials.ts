@@ -15,7 +15,7 @@ import { printable } from "../../contract/text.ts";
 import { generationDirectory } from "../api/client/credentials/generations.ts";
 import type { ProbeContext } from "../probe/context.ts";
 import { Generations } from "./generations.ts";
-import { askedOf, belongs, helperAnswer, unusable } from "./helper.ts";
+import { askedOf, helperAnswer, reach, unusable } from "./helper.ts";
 import type { KeptCredential } from "./kept.ts";
 import { CredentialMemory } from "./memory.ts";
 import { Needs } from "./needs.ts";
@@ -98,8 +98,15 @@ export class Credentials {
   /** @throws FlywheelError `usage`, or `credentials-unusable` where there is one that cannot be used */
   async answer({ profile, uri }: CredentialRequest): Promise<CredentialAnswer> {
     const asked = askedOf(uri);
-    const own = this.#memory.index.entries.find((entry) => entry.profile === profile && belongs(asked, entry, this.#candidatesOf(entry)));
-    return own === undefined ? { headers: {}, expires: null } : helperAnswer(own, await this.#memory.read(own));
+    const reaching = this.#memory.index.entries
+      .filter((entry) => entry.profile === profile)
+      .flatMap((entry) => {
+        const length = reach(asked, entry, this.#candidatesOf(entry));
+        return length === undefined ? [] : [{ entry, length }];
+      });
+    const longest = Math.max(...reaching.map(({ length }) => length));
+    const owners = reaching.filter(({ length }) => length === longest).map(({ entry }) => entry);
+    return owners.length === 0 ? { headers: {}, expires: null } : await this.#common(owners);
   }
 
   /**
@@ -146,6 +153,18 @@ export class Credentials {
     clearInterval(this.#timer);
     this.#memory.close();
     await this.#needs.close();
+  }
+
+  /** Of several logins to one place: what they all say, or nobody knows which is meant. */
+  async #common(owners: readonly CredentialEntry[]): Promise<CredentialAnswer> {
+    const answers = await Promise.all(owners.map(async (entry) => helperAnswer(entry, await this.#memory.read(entry))));
+    const [first] = answers;
+    const differ = answers.some(({ headers }) => headers["Authorization"]?.[0] !== first?.headers["Authorization"]?.[0]);
+    if (first !== undefined && !differ) return first;
+    const endpoints = owners.map((entry) => entry.endpoint).join(" and ");
+    throw new FlywheelError("credentials-unusable", `there are different credentials for ${endpoints}, which Bazel asks for alike`, {
+      next: "flywheel logout <endpoint> for the one that is not meant",
+    });
   }
 
   /** The candidates that are the cache of a login, by discovery's own word. */

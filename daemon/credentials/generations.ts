@@ -13,7 +13,7 @@ import { inspectRuntimeDirectory, isErrno, reasonOf, unsafe } from "../api/clien
 /** How long a directory stays after it was asked for last: milliseconds. No build takes longer. */
 const kept = 24 * 3_600_000;
 
-/** Begins the name of a directory that is still being filled. */
+/** Begins the name of a directory that is being filled, or removed, which is done in one go: one that is found is a dead daemon's. */
 const unfinished = ".new-";
 
 export class Generations {
@@ -64,7 +64,7 @@ export class Generations {
     const oldest = this.#now().getTime() - kept;
     for (const name of this.#names()) {
       const path = join(this.#root, name);
-      const gone = logins !== undefined && !name.startsWith(unfinished) && !logins.some((login) => name.startsWith(`${login}-`));
+      const gone = name.startsWith(unfinished) || (logins !== undefined && !logins.some((login) => name.startsWith(`${login}-`)));
       if (gone || (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY) < oldest) this.#remove(path);
     }
   }

@@ -2,6 +2,7 @@
 import type { CredentialAnswer } from "../../contract/api.ts";
 import type { Candidate } from "../../contract/candidate.ts";
 import { authorizationOf, type CredentialEntry, endpointOf } from "../../contract/credential.ts";
+import { plainUri } from "../../contract/credential-helper.ts";
 import type { Endpoint, Scheme } from "../../contract/endpoint.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { loginCommand } from "../../contract/login-command.ts";
@@ -13,34 +14,41 @@ interface Asked {
   readonly scheme: "http" | "https";
   readonly host: string;
   readonly port: number;
+  /** Of HTTP the one that --remote_cache names (AbstractHttpHandler), of gRPC the service. */
+  readonly path: string;
 }
 
 /** @throws FlywheelError `usage` where it is no URI of a host */
 export function askedOf(uri: string): Asked {
-  const url = URL.parse(uri);
+  const url = plainUri.test(uri) ? URL.parse(uri) : null;
   if (url === null || (url.protocol !== "https:" && url.protocol !== "http:") || url.hostname === "") {
     throw new FlywheelError("usage", "uri: expected an http or https URI");
   }
   const scheme = url.protocol === "https:" ? "https" : "http";
   const host = url.hostname.replace(/^\[|\]$/g, "").toLowerCase();
-  return { scheme, host, port: url.port === "" ? (scheme === "https" ? 443 : 80) : Number(url.port) };
+  return { scheme, host, port: url.port === "" ? (scheme === "https" ? 443 : 80) : Number(url.port), path: url.pathname };
 }
 
 /** Under which scheme Bazel asks for an endpoint. */
 const askedAs: Record<Scheme, Asked["scheme"]> = { grpc: "https", grpcs: "https", https: "https", http: "http" };
 
-/** Whether the URI is of this login: of its endpoint, or of a candidate's that is the same cache by discovery's own word. */
-export function belongs(asked: Asked, entry: CredentialEntry, candidates: readonly Candidate[]): boolean {
+/**
+ * Whether the URI is of this login: of its endpoint, or of a candidate's that is the same cache by discovery's own word.
+ * @returns how long the path is that they share, since one host may serve several caches; undefined where it is of another
+ */
+export function reach(asked: Asked, entry: CredentialEntry, candidates: readonly Candidate[]): number | undefined {
   const own = endpointOf(entry);
-  if (own === undefined || own.kind !== "bazel") return false;
-  const spellings = [own, ...candidates.flatMap(spellingsOf)];
-  return spellings.some(({ scheme, host, port }) => askedAs[scheme] === asked.scheme && host === asked.host && port === asked.port);
+  if (own === undefined || own.kind !== "bazel") return undefined;
+  const paths = [own, ...candidates.flatMap(spellingsOf)]
+    .filter(({ scheme, host, port }) => askedAs[scheme] === asked.scheme && host === asked.host && port === asked.port)
+    .filter(({ path }) => asked.path === path || asked.path.startsWith(`${path}/`));
+  return paths.length === 0 ? undefined : Math.max(...paths.map(({ path }) => path.length));
 }
 
 /** The endpoint, its aliases, and the addresses that discovery fixed for it. */
-function spellingsOf({ endpoint, aliases, source }: Candidate): readonly Pick<Endpoint, "scheme" | "host" | "port">[] {
-  const { scheme, port } = endpoint;
-  const pinned = "pin" in source ? source.pin.map((host) => ({ scheme, host, port })) : [];
+function spellingsOf({ endpoint, aliases, source }: Candidate): readonly Pick<Endpoint, "scheme" | "host" | "port" | "path">[] {
+  const { scheme, port, path } = endpoint;
+  const pinned = "pin" in source ? source.pin.map((host) => ({ scheme, host, port, path })) : [];
   return [endpoint, ...aliases, ...pinned];
 }
 

@@ -1,6 +1,6 @@
 /** The guard's decision on credentials: what a Bazel gets beside the flags that attach it, for the same endpoint. */
 import type { StartupFacts } from "../../contract/bazel/command-line.ts";
-import { present, startupWords, takesHelper } from "../../contract/bazel/credentials.ts";
+import { present, startupWords, takesHelper, withoutEventService } from "../../contract/bazel/credentials.ts";
 import type { AttachedCache } from "../../contract/bazel/injection.ts";
 import type { BazelVersion } from "../../contract/bazel/version.ts";
 import { entryFor } from "../../contract/credential.ts";
@@ -27,7 +27,7 @@ export type Credentials =
 export async function credentialsFor(
   cache: AttachedCache,
   startup: StartupFacts,
-  { env, cwd }: { readonly env: Environment; readonly cwd: string },
+  { env, cwd, args }: { readonly env: Environment; readonly cwd: string; readonly args: readonly string[] },
   world: CredentialWorld,
 ): Promise<Credentials> {
   const { credentials } = world;
@@ -40,7 +40,7 @@ export async function credentialsFor(
     return { kind: "given", flags: [...named.flags, ...token.flags], startup: [], why: [...named.why, ...token.why] };
   }
   const helper = credentials.helper();
-  const presentation = present({ entry, endpoint, version: await world.version(), startup, helper, cwd, now: new Date() });
+  const presentation = present({ entry, endpoint, version: await world.version(), startup, args, helper, cwd, now: new Date() });
   switch (presentation.kind) {
     case "refuse":
       return presentation;
@@ -48,8 +48,13 @@ export async function credentialsFor(
       return { kind: "given", flags: [...named.flags, ...presentation.flags], startup: [], why: named.why };
     case "header": {
       const rc = await credentials.rcFile(profile, entry, endpoint, presentation.imports ?? []);
-      const why = "its credential goes as a header of an rc file";
-      return { kind: "given", flags: named.flags, startup: startupWords(rc, presentation.imports), why: [...named.why, why] };
+      const why = "its credential goes as a header of an rc file, and no build events to a --bes_backend, which would get it too";
+      return {
+        kind: "given",
+        flags: [...named.flags, withoutEventService],
+        startup: startupWords(rc, presentation.imports),
+        why: [...named.why, why],
+      };
     }
   }
 }

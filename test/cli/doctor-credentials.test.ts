@@ -65,10 +65,11 @@ test("who else can read or write", async () => {
   await login();
   const file = join(secrets(), index().entries[0]?.generation ?? "");
   chmodSync(indexPath(), 0o666);
+  expect(said(await checks())).toEqual([`fail: ${indexPath()} cannot be used: others may write it (mode 0666)`]);
+  chmodSync(indexPath(), 0o600);
   chmodSync(file, 0o640);
   writeFileSync(join(secrets(), "left"), "");
   expect(said(await checks())).toEqual([
-    `fail: ${indexPath()} can be written by others (mode 0666)`,
     "ok: 1 login is kept; new secrets go in files of yours, by your choice",
     `fail: ${file} is not used: others may read it (mode 0640)`,
     `warn: ${secrets()} holds 1 that no login needs`,

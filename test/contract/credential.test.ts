@@ -1,10 +1,12 @@
 /** Credentials: whose they are, how they are written, and how they are carried between our own processes. */
 import { inspect } from "node:util";
+import * as v from "valibot";
 import { describe, expect, test } from "vitest";
 import {
   authorizationOf,
   type Credential,
   type CredentialIndex,
+  credentialsSchema,
   entryFor,
   expiryOf,
   hasExpired,
@@ -48,6 +50,24 @@ describe("the entry of an endpoint", () => {
     expect(entryFor(index, "default", [endpoint("https://cache.example")])).toBeUndefined();
     expect(entryFor(index, "default", [endpoint("https://cache.example", "nix")])).toBe(index.entries[2]);
   });
+
+  test("is the endpoint's own where there is one, whatever an alias has, and wherever it stands in the index", () => {
+    const [name, address] = [endpoint("grpc://cache.tail0ffee.ts.net:9092"), endpoint("grpc://100.64.0.5:9092")];
+    const both: CredentialIndex = { ...index, entries: [entry(name.url), entry(address.url)] };
+    expect(entryFor(both, "default", [address, name])).toBe(both.entries[1]);
+    expect(entryFor(both, "default", [name, address])).toBe(both.entries[0]);
+  });
+});
+
+test("an expiry that is no time is no index: compared as a date it would never come", () => {
+  const entry = {
+    ...{ profile: "default", kind: "bazel", endpoint: "https://cache.example", how: { scheme: "bearer", store: "file" } },
+    ...{ generation: "0".repeat(32), at: "2026-11-20T08:00:00Z", legacyHeader: false },
+  };
+  const judged = (expires: unknown): boolean =>
+    v.safeParse(credentialsSchema, { v: 1, store: null, entries: [{ ...entry, expires }] }).success;
+  for (const expires of [null, "2027-01-31T00:00:00.000Z", "2027-01-31"]) expect(judged(expires), String(expires)).toBe(true);
+  for (const expires of ["", "soon", "2027-13-45T00:00:00Z", 1_800_000_000]) expect(judged(expires), String(expires)).toBe(false);
 });
 
 test("the header is RFC 6750's and 7617's; Nix sends a token as a password, and a certificate has none", () => {

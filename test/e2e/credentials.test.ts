@@ -13,6 +13,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { createServer } from "node:http2";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -236,6 +238,33 @@ describe.for(realBazels())("Bazel $version", (bazel) => {
       expect(files.length).toBeGreaterThan(1);
       expect(files.filter((file) => !allowed.test(file))).toEqual([]);
       expect(recorded.stdout + recorded.stderr).not.toContain(bearer.secret);
+    });
+
+    test("a build event service that an rc file names is told nothing of it", needs, async () => {
+      // Answers every call with an empty message, which is enough for Bazel to tell it all.
+      const told: Buffer[] = [];
+      const service = createServer().on("stream", (call) => {
+        call.on("data", (data: Buffer) => told.push(data)).on("error", () => {});
+        call.on("end", () => {
+          call.on("wantTrailers", () => call.sendTrailers({ "grpc-status": "0" }));
+          call.respond({ ":status": 200, "content-type": "application/grpc" }, { waitForTrailers: true });
+          call.end(Buffer.alloc(5));
+        });
+      });
+      await new Promise<void>((resolve) => service.listen(0, "127.0.0.1", resolve));
+      try {
+        const { port } = service.address() as AddressInfo;
+        const rc = `build --bes_backend=grpc://127.0.0.1:${port} --bes_lifecycle_events=false --bes_timeout=5s\n`;
+        const telling = workspace(rc);
+        const run = await runBazel(through(stage, telling));
+        expect(run.exitCode, run.stderr).toBe(0);
+        expect(Buffer.concat(told).includes(bearer.secret)).toBe(false);
+        // It would have been told: the service is one.
+        await runBazel({ ...through(stage, telling), bazel: real });
+        expect(Buffer.concat(told).length).toBeGreaterThan(0);
+      } finally {
+        service.close();
+      }
     });
 
     test("explain shows it all but the secret", needs, async () => {

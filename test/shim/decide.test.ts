@@ -524,10 +524,26 @@ describe("credentials", () => {
     const name = createHash("sha256").update("grpc://100.64.0.5:9092").digest("hex").slice(0, 16);
     expect(decision).toMatchObject({
       kind: "inject",
-      flags: bare,
+      // Every option is told to a build event service, the header too.
+      flags: [...bare, "--bes_backend="],
       startup: [`--bazelrc=${root}/run/credentials/${"ab".repeat(16)}-${name}/bazelrc`],
     });
   });
+
+  it.each([["--bes_backend=grpcs://events.example"], ["--bes_backend", "grpcs://events.example"]])(
+    "refuses an older one that would tell it to a build event service: %s",
+    async (...words) => {
+      login({ legacyHeader: true });
+      const args = ["build", ...words, "//x"];
+      expect((await decided({ env: bazelThatSays("5.0.0"), args })).decision).toMatchObject({
+        kind: "refuse",
+        reason: expect.stringContaining("--bes_backend"),
+      });
+      expect((await decided({ env: bazelThatSays("7.4.1"), args })).decision.kind).toBe("inject");
+      const other = ["run", "//x", "--bes_backend=", "--", "--bes_backend=its-own"];
+      expect((await decided({ env: bazelThatSays("5.0.0"), args: other })).decision.kind).toBe("inject");
+    },
+  );
 
   it("makes nothing of it where it only explains", async () => {
     login({ legacyHeader: true });

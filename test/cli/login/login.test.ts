@@ -1,6 +1,6 @@
 /** `flywheel login` and `logout` with secrets in files: what is taken, what is kept, and what is refused. */
 import { execFileSync } from "node:child_process";
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -253,6 +253,61 @@ test("for the profile that config.toml gives the repository here, which is said"
   expect(index().entries).toMatchObject([{ profile: "lab" }]);
 });
 
+test("logins at once are all kept, and no secret is left that nobody knows of", async () => {
+  const ports = ["1", "2", "3", "4", "5", "6"];
+  const ran = await Promise.all(
+    ports.map((port) => home.flywheel(["login", `https://127.0.0.1:${port}`, "--no-verify", "--store", "file"], { input: token })),
+  );
+  expect(ran.map(({ exitCode }) => exitCode)).toEqual(ports.map(() => 0));
+  expect(
+    index()
+      .entries.map(({ endpoint }) => endpoint.slice(-1))
+      .toSorted(),
+  ).toEqual(ports);
+  expect(readdirSync(secrets()).toSorted()).toEqual(
+    index()
+      .entries.map(({ generation }) => generation)
+      .toSorted(),
+  );
+});
+
+test("what a login left that was killed before the index was written goes with the next; one that is under way stays", async () => {
+  await login([]);
+  const [old, partly, fresh] = ["a".repeat(32), `${"b".repeat(32)}.12345`, "c".repeat(32)];
+  for (const name of [old, partly, fresh, "mine"]) home.write(`state/credentials/${name}`, token, 0o600);
+  const before = new Date(Date.now() - 120_000);
+  for (const name of [old, partly, "mine"]) utimesSync(join(secrets(), name), before, before);
+  await login([]);
+  expect(readdirSync(secrets()).toSorted()).toEqual([index().entries[0]?.generation ?? "", fresh, "mine"].toSorted());
+});
+
+describe("an index that somebody else could write, and with it say where secrets go, is not believed", () => {
+  const other = 65_534;
+  test.each<[string, () => void]>([
+    ["a state directory that others may write", () => chmodSync(home.state, 0o777)],
+    ["a state directory of another user's", () => chownSync(home.state, other, other)],
+    ["an index that a group may write", () => chmodSync(indexPath(), 0o660)],
+    ["an index of another user's", () => chownSync(indexPath(), other, other)],
+  ])("%s", async (_, change) => {
+    await login([]);
+    change();
+    for (const args of [["login"], ["login", "https://127.0.0.1:2", "--no-verify"], ["logout", url]]) {
+      const ran = await home.flywheel(args, { input: token });
+      expect(ran).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/others may write it|belongs to another user/) });
+    }
+    expect(index().entries).toHaveLength(1);
+    expect(readdirSync(secrets())).toHaveLength(1);
+  });
+
+  test("nothing is kept in a state directory that others may write", async () => {
+    mkdirSync(home.state);
+    chmodSync(home.state, 0o777);
+    expect(await login([])).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("others may write it") });
+    expect(existsSync(indexPath())).toBe(false);
+    expect(readdirSync(secrets())).toEqual([]);
+  });
+});
+
 test("--json tells the same, and no secret", async () => {
   const ran = await login(["--json"]);
   expect(JSON.parse(ran.stdout)).toMatchObject({ schema: 1, endpoint: url, scheme: "bearer", store: "file", proved: false });
@@ -403,11 +458,11 @@ describe.runIf(process.geteuid?.() === 0)("as a user of no privilege", () => {
 
   test("where the index cannot be written, the secret that was written first is taken away again", async () => {
     mkdirSync(secrets(), { recursive: true, mode: 0o700 });
-    chmodSync(home.state, 0o755);
-    chownSync(secrets(), nobody, nobody);
+    for (const made of [home.state, secrets()]) chownSync(made, nobody, nobody);
+    chmodSync(home.state, 0o500);
     const ran = await keepOne();
     expect(ran.exitCode).toBe(1);
-    expect(ran.stderr).toContain("credentials.json cannot be used: it cannot be written (EACCES)");
+    expect(ran.stderr).toMatch(/credentials\.json cannot be used: it cannot be written \((?:EACCES|unable to open database file)\)/);
     expect(readdirSync(secrets())).toEqual([]);
   });
 

@@ -33,6 +33,7 @@ function presented(setting: Setting = {}): Presentation {
     endpoint: endpointAt(setting.endpoint ?? "https://cache.example"),
     version: "version" in setting ? parseBazelVersion(setting.version ?? "") : parseBazelVersion("4.2.3"),
     startup: line.startup,
+    args: ["build", "//x"],
     helper: "/opt/flywheel-credential-helper",
     cwd: "/work",
     now: new Date("2030-06-01T00:00:00Z"),

@@ -1,5 +1,5 @@
 /** The directories from which tools take credentials. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -61,6 +61,13 @@ test("kept for a day after it was asked for last, and gone at once with its logi
   generations.prune([login]);
   expect(names()).toEqual([asked.split("/").at(-1)]);
   generations.prune([]);
+  expect(names()).toEqual([]);
+});
+
+test("what a daemon that was killed had begun is gone at the next look, not in a day", () => {
+  mkdirSync(join(dir, "credentials/.new-Ab12"), { recursive: true, mode: 0o700 });
+  writeFileSync(join(dir, "credentials/.new-Ab12/bazelrc"), "secret");
+  generations.prune([login]);
   expect(names()).toEqual([]);
 });
 

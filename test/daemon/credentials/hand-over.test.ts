@@ -102,6 +102,24 @@ test("a cache that ignores what it is sent says nothing about it: not needed, an
   expect(cache.seen.filter((header) => header === "Bearer nonsense").length).toBeGreaterThan(5);
 });
 
+test("of two caches on one host each gets its own, and where they cannot be told apart nobody guesses", async () => {
+  for (const [endpoint, token] of [
+    ["https://host.example/one", "of-one"],
+    ["https://host.example/one/two", "of-two"],
+    ["https://same.example", "by-http"],
+    ["grpcs://same.example", "by-grpc"],
+  ] as const)
+    await kept({ endpoint, how: { token } });
+  await home.started();
+  const answered = async (uri: string): Promise<string | undefined> =>
+    (await home.client.credential({ profile: "default", uri })).headers["Authorization"]?.[0];
+  expect(await answered("https://host.example/one")).toBe("Bearer of-one");
+  expect(await answered("https://host.example/one/ac/00")).toBe("Bearer of-one");
+  expect(await answered("https://host.example/one/two/ac/00")).toBe("Bearer of-two");
+  expect(await answered("https://host.example/other")).toBeUndefined();
+  await expect(answered("https://same.example/")).rejects.toThrow(/different credentials for .*same\.example/);
+});
+
 test("a credential helper's question: answered for whose login it is, and for nobody else", async () => {
   const cache = await cacheOf(asking("Bearer t"));
   const expires = "2036-11-20T08:00:00.000Z";

@@ -1,6 +1,8 @@
 import { networkInterfaces } from "node:os";
 import { afterEach, describe, expect, it } from "vitest";
 import type { CandidateSource } from "../../../contract/candidate.ts";
+import { Secret } from "../../../contract/secret.ts";
+import { given } from "../../../daemon/credentials/kept.ts";
 import type { ProbeContext } from "../../../daemon/probe/context.ts";
 import { Prober } from "../../../daemon/probe/prober.ts";
 import { canonical } from "../../../daemon/probe/resolve.ts";
@@ -25,6 +27,21 @@ async function cacheOn(host: string, port = 0): Promise<Peer> {
   cleanup.push(() => started.close());
   return started;
 }
+
+describe("a credential for a name of the tailnet", () => {
+  const kept = given({ scheme: "bearer", token: new Secret("t") });
+  const at = (url: string, addresses: readonly string[], context: ProbeContext = { ...noProof, kept }) =>
+    prober(...addresses).probe(candidate(url, byOperator), context);
+
+  it("is sent in plain text only to an address of the tailnet", async () => {
+    for (const addresses of [["198.51.100.7"], ["100.64.0.5", "198.51.100.7"]]) {
+      expect(await at("http://cache.tail0ffee.ts.net", addresses)).toMatchObject({
+        ...{ ok: false, rung: "resolve" },
+        reason: expect.stringContaining("198.51.100.7 here, which is not on the tailnet"),
+      });
+    }
+  });
+});
 
 describe("pinned candidates", () => {
   it("are dialled at their pinned address", async () => {

@@ -1,7 +1,8 @@
 /** Secrets in files: 0600, in a directory of 0700, both the user's own, or they are not used. */
-import { lstatSync, mkdirSync, rmSync } from "node:fs";
-import { dirname } from "node:path";
+import { lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import writeFileAtomic from "write-file-atomic";
+import type { CredentialIndex } from "../../../../contract/credential.ts";
 import { FlywheelError } from "../../../../contract/errors.ts";
 import { type Paths, secretPath } from "../../../../contract/paths.ts";
 import { Secret } from "../../../../contract/secret.ts";
@@ -53,6 +54,22 @@ export function fileVault(paths: Paths): Vault {
       }
     },
   };
+}
+
+/** A login that is under way writes its secret, and a moment later the index: milliseconds. */
+const underWay = 60_000;
+
+/** Removes what a login that was killed half-way left: secrets that no entry of the index names. */
+export function removeStray(paths: Paths, { entries }: CredentialIndex): void {
+  const directory = dirname(secretPath(paths, "x"));
+  if (!inspectRuntimeDirectory(directory).ok) return;
+  const named = new Set(entries.map(({ generation }) => generation));
+  for (const name of readdirSync(directory)) {
+    const written = lstatSync(join(directory, name), { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+    // Ours are a generation's name, and while they are being written that with more behind it.
+    if (named.has(name) || !/^[0-9a-f]{32}(?:\.|$)/.test(name) || Date.now() - written < underWay) continue;
+    rmSync(join(directory, name), { force: true });
+  }
 }
 
 /** Whoever may write to the directory could put another secret in its place. */
