@@ -61,7 +61,7 @@ export function present({ entry, endpoint, version, startup, helper, cwd, now }:
   if (!entry.legacyHeader) {
     return refuse(
       `${nameOf(version)} takes a credential only as a header, which it writes into its own event file and java.log, and may print`,
-      `${again} --allow-legacy-header, or Bazel 6.3 and newer${version === undefined ? " with its version in .bazelversion" : ""}`,
+      `${again} --allow-legacy-header   (or use Bazel 6.3 and newer${version === undefined ? ", with its version in .bazelversion" : ""})`,
     );
   }
   if (version !== undefined && endpoint.scheme.startsWith("grpc") && !isAtLeast(version, capabilitiesHeaderSince)) {

@@ -1,6 +1,7 @@
 /** Where secrets are kept, each under the name of its login's generation. */
 import type { Credential, CredentialEntry, SecretStore } from "../../../../contract/credential.ts";
 import { FlywheelError } from "../../../../contract/errors.ts";
+import { loginCommand } from "../../../../contract/login-command.ts";
 import type { Paths } from "../../../../contract/paths.ts";
 import type { Secret } from "../../../../contract/secret.ts";
 
@@ -34,12 +35,13 @@ export async function vaultOf(paths: Paths, store: SecretStore): Promise<Vault> 
  * The credential of an entry, its secret read from where it is kept.
  * @throws FlywheelError as Vault does; `credentials-unusable` where the secret is gone
  */
-export async function credentialOf(paths: Paths, { how, generation, endpoint }: CredentialEntry): Promise<Credential> {
+export async function credentialOf(paths: Paths, entry: CredentialEntry): Promise<Credential> {
+  const { how, generation, endpoint } = entry;
   if (how.scheme === "mtls") return how;
   const secret = await (await vaultOf(paths, how.store)).read(generation);
   if (secret === undefined) {
     throw new FlywheelError("credentials-unusable", `the ${how.store} no longer holds the secret of ${endpoint}`, {
-      next: `flywheel login ${endpoint}`,
+      next: loginCommand(entry),
     });
   }
   return how.scheme === "bearer" ? { scheme: "bearer", token: secret } : { scheme: "basic", user: how.user, password: secret };
