@@ -36,13 +36,14 @@ export function entryReport(entry: CredentialEntry): object {
 export function loginTable(entries: readonly CredentialEntry[], now: Date): string {
   const rows = entries.map((entry) => [
     printable(entry.endpoint, 512),
+    entry.kind,
     entry.profile,
     schemeWords(entry),
     storeOf(entry) ?? "its own files",
     localTime(entry.at),
     expiryWords(entry, now),
   ]);
-  return table([["endpoint", "profile", "scheme", "store", "since", "expires"], ...rows]);
+  return table([["endpoint", "kind", "profile", "scheme", "store", "since", "expires"], ...rows]);
 }
 
 function schemeWords({ how, legacyHeader }: CredentialEntry): string {

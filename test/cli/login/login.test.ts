@@ -100,7 +100,7 @@ describe("when it ends", () => {
   test("by the token's own word", async () => {
     expect((await login([], jwt(days(3)))).stdout).toContain("; it expires in 3 d");
     expect((await home.flywheel(["login"])).stdout).toMatch(
-      /^endpoint +profile +scheme +store +since +expires\n.* bearer +file .* expires in 3 d\n$/,
+      /^endpoint +kind +profile +scheme +store +since +expires\n.* bazel +default +bearer +file .* expires in 3 d\n$/,
     );
   });
 
