@@ -50,7 +50,8 @@ function store({ store: chosen, entries }: CredentialIndex): Check {
 
 /** Whether there can be one; what it says when asked, only `flywheel up` finds out. */
 function keyring({ entries }: CredentialIndex, env: Facts["env"]): readonly Check[] {
-  if (!entries.some(({ how }) => how.scheme !== "mtls" && how.store === "keyring")) return [];
+  const held = entries.find(({ how }) => how.scheme !== "mtls" && how.store === "keyring");
+  if (held === undefined) return [];
   const next = "flywheel up   (asks it, and tells whether it is unlocked)";
   if (process.platform !== "linux") return [ok("keyring", "the system's keyring holds secrets; it was not asked", { next })];
   const runtime = env["XDG_RUNTIME_DIR"];
@@ -59,7 +60,7 @@ function keyring({ entries }: CredentialIndex, env: Facts["env"]): readonly Chec
   return [
     fail("keyring", "secrets are in the system's keyring, and there is no session bus to ask it on", {
       reason: "neither DBUS_SESSION_BUS_ADDRESS nor a bus in XDG_RUNTIME_DIR: a login by ssh often has none",
-      next: "work in a desktop session, or log in again with --store file: flywheel login   (shows to what)",
+      next: `work in a desktop session, or log in again: ${loginCommand(held)} --store file`,
     }),
   ];
 }

@@ -86,7 +86,7 @@ async function removeSecret(paths: Paths, { how, generation, endpoint }: Credent
   } catch (error) {
     if (!(error instanceof FlywheelError)) throw error;
     const place = how.store === "file" ? secretPath(paths, generation) : `the keyring (service gloriousflywheel, user ${generation})`;
-    const next = error.code === "keyring-locked" ? ` (next: unlock it, then: ${clearing(generation)})` : "";
+    const next = how.store === "file" ? "" : ` (next: where it is open: ${clearing(generation)})`;
     return `the secret of ${endpoint} is still in ${place}: ${error.message}${next}`;
   }
 }

@@ -132,7 +132,7 @@ test("a keyring that is locked by now: the login is forgotten, and it says what 
   expect(ran).toMatchObject({ exitCode: 1, stdout: `logged out of ${url} (bazel)\n` });
   expect(ran.stderr).toContain(`the secret of ${url} is still in the keyring (service gloriousflywheel, user ${left})`);
   // As it can be pasted once the keyring is open again.
-  expect(ran.stderr).toContain(`(next: unlock it, then: secret-tool clear service gloriousflywheel username ${left})`);
+  expect(ran.stderr).toContain(`(next: where it is open: secret-tool clear service gloriousflywheel username ${left})`);
   expect(entries()).toEqual([]);
 });
 

@@ -193,6 +193,11 @@ describe("what cannot be kept", () => {
     expect([ran.exitCode, ran.stderr.includes("this is no endpoint"), ran.stderr.includes(token)]).toEqual([1, true, false]);
   });
 
+  test("a host alone is told what goes in front of it", async () => {
+    const ran = await home.flywheel(["login", "cache.example.org:443"], { input: token });
+    expect([ran.exitCode, ran.stderr.includes("grpcs://, grpc://, https:// or http:// in front of the host")]).toEqual([1, true]);
+  });
+
   test.each([
     [["--bearer", "--basic", "--user", "ann"], "give one"],
     [["--basic"], "--basic and --user go together"],
