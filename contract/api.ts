@@ -245,7 +245,13 @@ export interface GenerationAnswer {
 }
 
 export type ProbeReport =
-  | { readonly ok: true; readonly endpoint: string; readonly latencyMs: number }
+  | {
+      readonly ok: true;
+      readonly endpoint: string;
+      readonly latencyMs: number;
+      /** Where a credential was given with the request: whether the endpoint asks for one. */
+      readonly needed?: CredentialReport["needed"];
+    }
   | {
       readonly ok: false;
       readonly endpoint: string;

@@ -9,10 +9,11 @@ import { readTrust } from "./api/client/trust.ts";
 import { probeReport, turnedDown } from "./api/judge.ts";
 import { given, type KeptCredential } from "./credentials/kept.ts";
 import { CredentialMemory } from "./credentials/memory.ts";
+import { needAt } from "./credentials/needs.ts";
 import { judgeOperatorEndpoint } from "./discovery/operator.ts";
 import { withheldHere } from "./nix/netrc.ts";
 import { NixTrust } from "./nix/trust.ts";
-import { defaultTimeoutMs } from "./probe/context.ts";
+import { defaultTimeoutMs, type ProbeContext } from "./probe/context.ts";
 import { Prober } from "./probe/prober.ts";
 import { nixKeys } from "./status.ts";
 
@@ -36,7 +37,7 @@ export async function probeOnce(paths: Paths, request: OneShot): Promise<ProbeRe
   const prober = new Prober();
   const nix = new NixTrust(process.env);
   try {
-    const result = await prober.probe(judged.candidate, {
+    const context: ProbeContext = {
       timeoutMs: defaultTimeoutMs,
       localProof,
       tailnet: undefined,
@@ -49,8 +50,10 @@ export async function probeOnce(paths: Paths, request: OneShot): Promise<ProbeRe
       instanceName: profile.bazel.instanceName,
       kept: await keptFor(paths, request, judged.candidate.endpoint),
       profile: request.profile,
-    });
-    return probeReport(judged.candidate.endpoint.url, result);
+    };
+    const report = probeReport(judged.candidate.endpoint.url, await prober.probe(judged.candidate, context));
+    if (!report.ok || request.credential === undefined) return report;
+    return { ...report, needed: await needAt(prober, judged.candidate, context) };
   } finally {
     await prober.close();
   }

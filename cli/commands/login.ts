@@ -56,7 +56,7 @@ export default defineCommand({
     if (text === undefined) {
       if (noVerify || kind !== undefined || Object.values(options).some((value) => value !== undefined && value !== false)) {
         throw new FlywheelError("usage", "these options are about an endpoint", {
-          next: "flywheel login <endpoint>, or flywheel login alone",
+          next: "flywheel login --help",
         });
       }
       list(context, index);

@@ -29,7 +29,7 @@ export default defineCommand({
   async run(context, { kind, all }, [text]) {
     const { output, paths, profile } = context;
     if (all === (text !== undefined) || (all && kind !== undefined)) {
-      throw new FlywheelError("usage", "name an endpoint, or give --all", { next: "flywheel login lists them" });
+      throw new FlywheelError("usage", "name an endpoint, or give --all", { next: "flywheel login   (lists them)" });
     }
     const choice = choiceWords(context.profileChoice);
     if (choice !== undefined) output.notice(choice);
@@ -38,7 +38,7 @@ export default defineCommand({
     if (gone.length === 0) {
       const what = text === undefined ? "" : " for it";
       throw new FlywheelError("credentials-unusable", `nothing is kept${what} in profile ${profile}`, {
-        next: "flywheel login lists what is",
+        next: "flywheel login   (lists what is)",
       });
     }
     const secrets = await forget(paths, gone);

@@ -2,11 +2,12 @@
 import { existsSync, readdirSync, type Stats, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { CredentialEntry, CredentialIndex } from "../../contract/credential.ts";
+import { loginCommand } from "../../contract/login-command.ts";
 import { type Paths, secretPath } from "../../contract/paths.ts";
 import { typed } from "../../contract/quote.ts";
 import { inspectRuntimeDirectory, reasonOf } from "../../daemon/api/client/directory.ts";
 import { exposure } from "../login/exposure.ts";
-import { expiryWords, loginCommand } from "../login/words.ts";
+import { expiryWords } from "../login/words.ts";
 import type { Facts } from "./facts.ts";
 import { type Check, checksOf } from "./report.ts";
 
@@ -35,8 +36,9 @@ function store({ store: chosen, entries }: CredentialIndex): Check {
 
 /** Whether there can be one; what it says when asked, only `flywheel up` finds out. */
 function keyring({ entries }: CredentialIndex, env: Facts["env"]): readonly Check[] {
-  if (!entries.some(({ how }) => how.scheme !== "mtls" && how.store === "keyring")) return [];
-  const next = "flywheel up asks it, and tells whether it is unlocked";
+  const held = entries.find(({ how }) => how.scheme !== "mtls" && how.store === "keyring");
+  if (held === undefined) return [];
+  const next = "flywheel up   (asks it, and tells whether it is unlocked)";
   if (process.platform !== "linux") return [ok("keyring", "the system's keyring holds secrets; it was not asked", { next })];
   const runtime = env["XDG_RUNTIME_DIR"];
   const bus = env["DBUS_SESSION_BUS_ADDRESS"] || (runtime?.startsWith("/") === true && existsSync(join(runtime, "bus")));
@@ -44,7 +46,7 @@ function keyring({ entries }: CredentialIndex, env: Facts["env"]): readonly Chec
   return [
     fail("keyring", "secrets are in the system's keyring, and there is no session bus to ask it on", {
       reason: "neither DBUS_SESSION_BUS_ADDRESS nor a bus in XDG_RUNTIME_DIR: a login by ssh often has none",
-      next: "work in a desktop session, or log in again: flywheel login <endpoint> --store file",
+      next: `work in a desktop session, or log in again: ${loginCommand(held)} --store file`,
     }),
   ];
 }
@@ -85,7 +87,11 @@ function secretFile(file: string, entry: CredentialEntry): readonly Check[] {
   const fault = exposure(stats);
   return fault === undefined
     ? []
-    : [fail("credential-file", `${file} is not used: ${fault}`, { next: `chmod 600 ${typed(file)}, or ${loginCommand(entry)}` })];
+    : [
+        fail("credential-file", `${file} is not used: ${fault}`, {
+          next: `chmod 600 ${typed(file)}   (or with another secret: ${loginCommand(entry)})`,
+        }),
+      ];
 }
 
 function entryCheck(entry: CredentialEntry, own: string, now: Date): Check {

@@ -15,7 +15,9 @@ export function endpointFrom(text: string, kind: Tool, command: "login" | "logou
   throw new FlywheelError("endpoint-invalid", `${hasUser ? "the endpoint holds a user or a password" : shown(text)}: ${parsed.message}`, {
     next: hasUser
       ? "leave them out of the URL: flywheel login --basic --user <name> <endpoint>, which asks for the password"
-      : `flywheel ${command} --help`,
+      : /^[\w.-]+(?::\d+)?$/.test(text)
+        ? "say how it is reached, as flywheel status shows it: grpcs://, grpc://, https:// or http:// in front of the host"
+        : `flywheel ${command} --help`,
   });
 }
 

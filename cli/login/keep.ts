@@ -3,7 +3,8 @@ import { chmodSync, readdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type CredentialEntry, type CredentialIndex, endpointOf, type SecretStore } from "../../contract/credential.ts";
 import { sameEndpoint } from "../../contract/endpoint.ts";
-import { FlywheelError } from "../../contract/errors.ts";
+import { type ErrorCode, FlywheelError } from "../../contract/errors.ts";
+import { loginCommand } from "../../contract/login-command.ts";
 import { generationPath, type Paths, secretPath } from "../../contract/paths.ts";
 import type { Secret } from "../../contract/secret.ts";
 import { removeStray } from "../../daemon/api/client/credentials/files.ts";
@@ -11,7 +12,6 @@ import { changeCredentials, readCredentials } from "../../daemon/api/client/cred
 import { vaultOf } from "../../daemon/api/client/credentials/open.ts";
 import type { Vault } from "../../daemon/api/client/credentials/vault.ts";
 import { inspectRuntimeDirectory } from "../../daemon/api/client/directory.ts";
-import { loginCommand } from "./words.ts";
 
 /**
  * Writes the secret, then the index, then removes the secret that nobody needs any more: whoever reads meanwhile finds
@@ -100,8 +100,16 @@ async function removeSecret(paths: Paths, { how, generation, endpoint }: Credent
   } catch (error) {
     if (!(error instanceof FlywheelError)) throw error;
     const place = how.store === "file" ? secretPath(paths, generation) : `the keyring (service gloriousflywheel, user ${generation})`;
-    return `the secret of ${endpoint} is still in ${place}: ${error.message}`;
+    const next = how.store === "file" ? "" : ` (next: where it is open: ${clearing(generation)})`;
+    return `the secret of ${endpoint} is still in ${place}: ${error.message}${next}`;
   }
+}
+
+/** The system's own command: the login is forgotten by then, and flywheel knows of no such secret any more. */
+function clearing(generation: string): string {
+  return process.platform === "darwin"
+    ? `security delete-generic-password -s gloriousflywheel -a ${generation}`
+    : `secret-tool clear service gloriousflywheel username ${generation}`;
 }
 
 /** Where the keyring cannot be had, the whole of what to type instead. */
@@ -109,12 +117,25 @@ async function write(vault: Vault, entry: CredentialEntry, secret: Secret): Prom
   try {
     await vault.write(entry.generation, secret);
   } catch (error) {
-    if (!(error instanceof FlywheelError) || (error.code !== "keyring-missing" && error.code !== "keyring-denied")) throw error;
-    const first = error.code === "keyring-denied" ? "allow it in the keyring, or keep" : "without a desktop, keep";
+    const first = error instanceof FlywheelError ? instead(error.code) : undefined;
+    if (!(error instanceof FlywheelError) || first === undefined) throw error;
     throw new FlywheelError(error.code, `nothing was kept: ${error.message}`, {
       next: `${first} secrets in files of yours (0600), from now on: ${loginCommand(entry)} --store file`,
       cause: error,
     });
+  }
+}
+
+function instead(code: ErrorCode): string | undefined {
+  switch (code) {
+    case "keyring-missing":
+      return "without a desktop, keep";
+    case "keyring-locked":
+      return "unlock it and log in again, or keep";
+    case "keyring-denied":
+      return "allow it in the keyring, or keep";
+    default:
+      return undefined;
   }
 }
 

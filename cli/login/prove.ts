@@ -18,11 +18,14 @@ export type Proof =
 export async function prove({ env, profile, output }: Context, endpoint: Endpoint, credential: Credential): Promise<Proof> {
   const request = { profile, kind: endpoint.kind, endpoint: endpoint.url, localProof: hasLocalProof(env) };
   const report: ProbeReport = await waitingFor(output, "asking the cache with it", () => probeOnce(request, credential));
+  // Such a cache lets a wrong one pass too.
+  if (report.ok && report.needed === "no") return { outcome: "unproved", reason: "it answers anybody, without a credential too" };
   if (report.ok) return { outcome: "proved" };
   const reason = `${report.rung}: ${printable(report.reason, 400)}`;
   // A key that nobody has trusted yet, or a Nix that takes no caches from this user: nothing against the credential.
   if (report.over !== "credential") return { outcome: "unproved", reason };
+  const asPassword = credential.scheme === "bearer" && endpoint.kind === "bazel" ? "--basic --user NAME where it wants a password; " : "";
   throw new FlywheelError("credentials-unusable", `nothing was kept: ${endpoint.url} does not take it: ${reason}`, {
-    next: `${report.next === null ? "" : `${printable(report.next, 400)}; `}to keep it all the same: --no-verify`,
+    next: `${report.next === null ? "log in with another" : printable(report.next, 400)}   (${asPassword}--no-verify keeps it all the same)`,
   });
 }

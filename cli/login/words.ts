@@ -1,6 +1,5 @@
 /** Logins in words. */
 import type { CredentialEntry } from "../../contract/credential.ts";
-import { typed } from "../../contract/quote.ts";
 import { printable } from "../../contract/text.ts";
 import { localTime, span, table } from "../../contract/words.ts";
 
@@ -10,11 +9,6 @@ export function expiryWords({ expires }: Pick<CredentialEntry, "expires">, now: 
   const seconds = (Date.parse(expires) - now.getTime()) / 1000;
   if (Number.isNaN(seconds)) return "not known";
   return seconds <= 0 ? `expired ${span(-seconds)} ago` : `expires in ${span(seconds)}`;
-}
-
-/** What to type to log in there. */
-export function loginCommand({ profile, kind, endpoint }: Pick<CredentialEntry, "profile" | "kind" | "endpoint">): string {
-  return `flywheel login ${profile === "default" ? "" : `--profile ${profile} `}${kind === "nix" ? "--kind nix " : ""}${typed(endpoint)}`;
 }
 
 export function storeOf({ how }: CredentialEntry): "keyring" | "file" | null {
@@ -42,13 +36,14 @@ export function entryReport(entry: CredentialEntry): object {
 export function loginTable(entries: readonly CredentialEntry[], now: Date): string {
   const rows = entries.map((entry) => [
     printable(entry.endpoint, 512),
+    entry.kind,
     entry.profile,
     schemeWords(entry),
     storeOf(entry) ?? "its own files",
     localTime(entry.at),
     expiryWords(entry, now),
   ]);
-  return table([["endpoint", "profile", "scheme", "store", "since", "expires"], ...rows]);
+  return table([["endpoint", "kind", "profile", "scheme", "store", "since", "expires"], ...rows]);
 }
 
 function schemeWords({ how, legacyHeader }: CredentialEntry): string {

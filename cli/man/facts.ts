@@ -37,6 +37,12 @@ export const files: readonly Row[] = [
   ["$XDG_CONFIG_HOME/gloriousflywheel/profiles/NAME.toml", "A profile: one organisation's tailnet, names, tags, ports and keys."],
   ["$XDG_CONFIG_HOME/gloriousflywheel/trust.json", "What flywheel trust was told to believe."],
   ["$XDG_STATE_HOME/gloriousflywheel/daemon.log", "The daemon's log; one older file beside it."],
+  ["$XDG_STATE_HOME/gloriousflywheel/credentials.json", "Which endpoint of which profile has what credential, until when: no secret."],
+  ["$XDG_STATE_HOME/gloriousflywheel/credentials/", "The secrets themselves, where they are kept in files (0600)."],
+  [
+    "$XDG_RUNTIME_DIR/gloriousflywheel/credentials/",
+    "Secrets as a Bazel older than 6.3 (bazelrc) and Nix (netrc) read them (0600); 24 h after they were last used they go.",
+  ],
   ["$XDG_RUNTIME_DIR/gloriousflywheel/daemon.sock", "The daemon's socket, yours alone."],
   [
     "$XDG_RUNTIME_DIR/gloriousflywheel/attachment/PROFILE/bazel, nix",

@@ -72,7 +72,12 @@ function viewCredential(kind: "bazel" | "nix", { credential, endpoint }: Attachm
   if (credential === undefined) return [];
   const { text, worry } = credentialWords(credential, new Date());
   const line = `           credential ${clean(text)}`;
-  return worry ? [paint.yellow(line), `    next   ${loginCommand({ profile, kind, endpoint: clean(endpoint ?? "") })}`] : [line];
+  return worry
+    ? [
+        paint.yellow(line),
+        `    next   ${loginCommand({ profile, kind, endpoint: clean(endpoint ?? ""), how: { scheme: credential.scheme } })}`,
+      ]
+    : [line];
 }
 
 /** No more of them are shown of a kind; --json has all. */

@@ -55,7 +55,7 @@ export function present({ entry, endpoint, version, startup, args, helper, cwd, 
   const again = loginCommand(entry);
   if (hasExpired(entry, now)) return refuse(`the credential of ${endpoint.url} expired at ${entry.expires}`, again);
   const { how } = entry;
-  if (how.scheme === "mtls") return certificate(endpoint, version, how, again);
+  if (how.scheme === "mtls") return certificate(endpoint, version, how);
   const plaintext = plaintextFault(endpoint);
   if (plaintext !== undefined) return refuse(plaintext, "attach its TLS endpoint, or reach it over the tailnet");
   if (takesHelper(version)) {
@@ -69,7 +69,7 @@ export function present({ entry, endpoint, version, startup, args, helper, cwd, 
   if (!entry.legacyHeader) {
     return refuse(
       `${nameOf(version)} takes a credential only as a header, which it writes into its own event file and java.log, and may print`,
-      `${again} --allow-legacy-header, or Bazel 6.3 and newer${version === undefined ? " with its version in .bazelversion" : ""}`,
+      `${again} --allow-legacy-header   (or use Bazel 6.3 and newer${version === undefined ? ", with its version in .bazelversion" : ""})`,
     );
   }
   if (version !== undefined && endpoint.scheme.startsWith("grpc") && !isAtLeast(version, capabilitiesHeaderSince)) {
@@ -98,14 +98,16 @@ function certificate(
   endpoint: Endpoint,
   version: BazelVersion | undefined,
   how: Extract<CredentialEntry["how"], { scheme: "mtls" }>,
-  again: string,
 ): Presentation {
   if (!isTls(endpoint)) return refuse(`${endpoint.url} is not TLS, and a client certificate is part of TLS`, "attach its TLS endpoint");
   if (version !== undefined && !isAtLeast(version, clientCertificateSince)) {
     return refuse(`Bazel ${version.text} knows no client certificate`, "use Bazel 4 or newer");
   }
   if (![how.certificate, how.key].every((path) => plainPath.test(path))) {
-    return refuse("the client certificate lies at a path that Bazel's option cannot carry", `${again} with paths in plain characters`);
+    return refuse(
+      "the client certificate lies at a path that Bazel's option cannot carry",
+      "move its files to paths in plain characters, then log in with them",
+    );
   }
   return { kind: "flags", flags: [`--tls_client_certificate=${how.certificate}`, `--tls_client_key=${how.key}`] };
 }

@@ -128,7 +128,7 @@ export class Credentials {
       throw new FlywheelError(
         "credentials-unusable",
         `a Bazel before 6.3 takes the credential of ${endpoint.url} only as a header, which it writes to files of its own, and that was not allowed`,
-        { next: `${loginCommand(entry)} --allow-legacy-header, or Bazel 6.3 and newer` },
+        { next: `${loginCommand(entry)} --allow-legacy-header   (or use Bazel 6.3 and newer)` },
       );
     }
     const kept = await this.#memory.read(entry);

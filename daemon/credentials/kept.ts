@@ -5,11 +5,19 @@ export type KeptCredential =
   /** `generation` names the login; what was given for one probe alone has neither that nor a time. */
   | { readonly state: "ready"; readonly credential: Credential; readonly since: string | undefined; readonly generation: string }
   /** Never sent. Times are ISO 8601. */
-  | { readonly state: "expired"; readonly scheme: CredentialScheme; readonly since: string; readonly expires: string }
+  | {
+      readonly state: "expired";
+      readonly scheme: CredentialScheme;
+      readonly user?: string;
+      readonly since: string;
+      readonly expires: string;
+    }
   /** Its secret is where it cannot be read: a keyring that is locked, a file that is gone. */
   | {
       readonly state: "unreadable";
       readonly scheme: CredentialScheme;
+      /** Of `basic`. */
+      readonly user?: string;
       readonly since: string;
       readonly reason: string;
       readonly next: string | undefined;

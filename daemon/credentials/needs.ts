@@ -50,14 +50,19 @@ export class Needs {
     const prober = new Prober();
     this.#asking.add(prober);
     try {
-      // This machine's Nix has been asked already, and has nothing to say about it.
-      const { nix: _, ...rest } = context;
-      return needOf(await prober.probe(candidate, { ...rest, kept: undefined, anonymously: true }));
+      return await needAt(prober, candidate, context);
     } finally {
       this.#asking.delete(prober);
       await prober.close();
     }
   }
+}
+
+/** Asks without the credential of `context`, after a proof with it. */
+export async function needAt(prober: Prober, candidate: Candidate, context: ProbeContext): Promise<Need> {
+  // This machine's Nix has been asked already, and has nothing to say about it.
+  const { nix: _, ...rest } = context;
+  return needOf(await prober.probe(candidate, { ...rest, kept: undefined, anonymously: true }));
 }
 
 function needOf(result: ProbeResult): Need {

@@ -2,6 +2,7 @@
 import type { CredentialEntry } from "../../contract/credential.ts";
 import { writeCredential } from "../../contract/credential-wire.ts";
 import { FlywheelError, messageOf } from "../../contract/errors.ts";
+import { loginCommand } from "../../contract/login-command.ts";
 import type { Paths } from "../../contract/paths.ts";
 import { readCredentials } from "../api/client/credentials/index-file.ts";
 import { credentialOf } from "../api/client/credentials/open.ts";
@@ -24,7 +25,13 @@ export async function readSecrets(paths: Paths, generations: readonly string[], 
     if ("fault" in read) {
       const { code, message, next } = read.fault;
       if (inKeyring && code.startsWith("keyring-")) closed = read.fault;
-      tell({ generation, ok: false, reason: message, next: next ?? null });
+      // The keyring is nobody's in particular; who reads it has to log in to this one.
+      tell({
+        generation,
+        ok: false,
+        reason: message,
+        next: next === undefined ? null : next.replace("flywheel login <endpoint>", () => loginCommand(entry)),
+      });
     } else tell({ generation, ok: true, credential: read.text });
   }
 }

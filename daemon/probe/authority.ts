@@ -1,6 +1,6 @@
 /** The rung `authority`, as far as credentials go: what a cache that says no means by it, with what is kept for it in mind. */
 import type { CredentialScheme } from "../../contract/credential.ts";
-import { loginCommand } from "../../contract/login-command.ts";
+import { type LoginHow, loginCommand } from "../../contract/login-command.ts";
 import { span } from "../../contract/words.ts";
 import { ProbeFault } from "./fault.ts";
 import type { Place } from "./place.ts";
@@ -39,13 +39,20 @@ export function refused(place: Place, no: No, answer: string): ProbeFault {
 }
 
 /** What to type for a credential of this place. */
-export function loginAt({ endpoint, profile }: Place): string {
-  return loginCommand({ profile, kind: endpoint.kind, endpoint: endpoint.url });
+export function loginAt({ endpoint, profile, kept }: Place): string {
+  return loginCommand({ profile, kind: endpoint.kind, endpoint: endpoint.url, how: howOf(kept) });
 }
 
 /** What to type for a client certificate of this place. */
 export function certificateLogin(place: Place): string {
-  return `${loginAt(place)} --certificate <file> --key <file>`;
+  const { endpoint, profile } = place;
+  return loginCommand({ profile, kind: endpoint.kind, endpoint: endpoint.url, how: { scheme: "mtls" } });
+}
+
+/** As it was done before, so that what is typed next is not taken for another kind of secret. */
+function howOf(kept: Place["kept"]): LoginHow | undefined {
+  if (kept === undefined) return undefined;
+  return kept.state === "ready" ? kept.credential : kept;
 }
 
 export function named(scheme: CredentialScheme): string {

@@ -561,7 +561,7 @@ describe("credentials", () => {
     expect((await decided({ env: bazelThatSays(version) })).decision).toMatchObject({
       kind: "refuse",
       reason: expect.stringContaining("expired at 2020-01-01"),
-      next: ["flywheel login grpc://cache.ts.net:9092"],
+      next: ["flywheel login grpc://cache.ts.net:9092 --allow-legacy-header"],
     });
   });
 

@@ -100,7 +100,7 @@ describe("when it ends", () => {
   test("by the token's own word", async () => {
     expect((await login([], jwt(days(3)))).stdout).toContain("; it expires in 3 d");
     expect((await home.flywheel(["login"])).stdout).toMatch(
-      /^endpoint +profile +scheme +store +since +expires\n.* bearer +file .* expires in 3 d\n$/,
+      /^endpoint +kind +profile +scheme +store +since +expires\n.* bazel +default +bearer +file .* expires in 3 d\n$/,
     );
   });
 
@@ -191,6 +191,11 @@ describe("what cannot be kept", () => {
   test("a token in the endpoint's place is not repeated", async () => {
     const ran = await home.flywheel(["login", token]);
     expect([ran.exitCode, ran.stderr.includes("this is no endpoint"), ran.stderr.includes(token)]).toEqual([1, true, false]);
+  });
+
+  test("a host alone is told what goes in front of it", async () => {
+    const ran = await home.flywheel(["login", "cache.example.org:443"], { input: token });
+    expect([ran.exitCode, ran.stderr.includes("grpcs://, grpc://, https:// or http:// in front of the host")]).toEqual([1, true]);
   });
 
   test.each([

@@ -73,6 +73,25 @@ describe("before it is kept", () => {
     expect(await login(url, ["--no-verify"], "wrong")).toMatchObject({ exitCode: 0 });
   });
 
+  test("what to type after a refusal is the same login again", async () => {
+    const { url } = await cache(`Basic ${basic}`);
+    const asToken = await login(url, [], "wrong");
+    expect(asToken.stderr).toContain(
+      `  next: flywheel login ${url}   (--basic --user NAME where it wants a password; --no-verify keeps it all the same)\n`,
+    );
+    const asPassword = await login(url, ["--basic", "--user", "ann"], "wrong");
+    expect(asPassword.stderr).toContain(`  next: flywheel login ${url} --basic --user ann   (--no-verify keeps it all the same)\n`);
+  });
+
+  test("one that answers anybody proves nothing, and is not said to answer with it", async () => {
+    const peer = await listenHttp(healthyHttp);
+    closing.push(peer);
+    const url = `http://127.0.0.1:${peer.port}`;
+    const ran = await login(url, [], "wrong");
+    expect([ran.exitCode, ran.stdout]).toEqual([0, `kept for ${url} (bearer, in a file that only you can read)\n`]);
+    expect(ran.stderr).toContain(`whether ${url} takes it is not proved: it answers anybody, without a credential too`);
+  });
+
   test("a cache that is not there is another matter: kept, with a notice", async () => {
     const url = `http://127.0.0.1:${await freePort()}`;
     const ran = await login(url);

@@ -50,7 +50,7 @@ describe.skipIf(!peer.available).each(["grpc", "http"] as const)("over %s", (pro
     expect(wrong.bazel).toMatchObject({
       rung: "authority",
       reason: expect.stringContaining("refuses the password kept since 2026-11-20"),
-      next: `flywheel login ${url}`,
+      next: `flywheel login ${url} --basic --user ann`,
     });
 
     const right = await login(home.paths, { endpoint: url, how: { user: "ann", password: users.ann } });
@@ -104,7 +104,7 @@ describe.skipIf(!peer.available).each(["grpc", "http"] as const)("over %s", (pro
       ok: false,
       rung: "authority",
       reason: expect.stringContaining("the password kept for it expired 3 h ago"),
-      next: `flywheel login ${url}`,
+      next: `flywheel login ${url} --basic --user ann`,
     });
   });
 });

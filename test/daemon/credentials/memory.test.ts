@@ -86,6 +86,16 @@ test("one that has expired is not even read; by the clock, not by when it was re
   expect(await told(memory)).toBe("expired");
 });
 
+test("where no keyring is, what to type is the whole login, and not its pattern", async () => {
+  const how = { user: "ann", password: "x" };
+  await login(home.paths, { endpoint, how, store: "keyring", legacyHeader: true });
+  expect(await memoryOf().memory.kept("default", spellings)).toMatchObject({
+    state: "unreadable",
+    reason: expect.stringContaining("there is no keyring here"),
+    next: expect.stringMatching(/: flywheel login grpc:\/\/100\.64\.0\.5:9092 --basic --user ann --allow-legacy-header --store file$/),
+  });
+});
+
 test("a secret that is gone is told, and asked for again only when somebody is there", async () => {
   const { generation } = await login(home.paths, { endpoint, how: { token: "first" } });
   rmSync(secretPath(home.paths, generation));

@@ -37,10 +37,10 @@ test("given, kept, none", async () => {
   expect(await probeOnce(request)).toMatchObject({ rung: "authority", reason: expect.stringContaining("none is kept for it") });
   await login(home.paths, { endpoint, how: { token: "wrong" } });
   expect(await probeOnce(request)).toMatchObject({ reason: expect.stringContaining("refuses the bearer token kept since 2026-11-20") });
-  expect(await probeOnce(request, { scheme: "bearer", token: new Secret("right") })).toMatchObject({ ok: true });
+  expect(await probeOnce(request, { scheme: "bearer", token: new Secret("right") })).toMatchObject({ ok: true, needed: "yes" });
   expect(await probeOnce(request, { scheme: "basic", user: "ann", password: new Secret("x") })).toMatchObject({
     reason: expect.stringContaining("refuses the password given"),
-    next: `flywheel login ${endpoint}`,
+    next: `flywheel login ${endpoint} --basic --user ann`,
   });
   await login(home.paths, { endpoint, how: { token: "right" } });
   expect(await probeOnce(request)).toMatchObject({ ok: true });

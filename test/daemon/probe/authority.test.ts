@@ -71,7 +71,7 @@ const asksForCertificate = (url: string) => ({
   ok: false,
   rung: "authority",
   reason: expect.stringMatching(/asks for a client certificate, and none is kept for it \(TLS alert: /),
-  next: `${login(url)} --certificate <file> --key <file>`,
+  next: `${login(url)} --certificate FILE --key FILE`,
 });
 const refusesCertificate = {
   ok: false,
@@ -120,7 +120,7 @@ describe("a server that ends the handshake of whoever shows no certificate", () 
     for (let each = 0; each < 5; each += 1) {
       if (version === "TLSv1.2") {
         // There its alert may mean much else.
-        const next = `if it asks for a client certificate: ${login(url)} --certificate <file> --key <file>`;
+        const next = `if it asks for a client certificate: ${login(url)} --certificate FILE --key FILE`;
         expect(await probe(url)).toMatchObject({ ok: false, rung: "handshake", next });
         continue;
       }
@@ -156,7 +156,7 @@ describe.skipIf(!web.available)("nginx", () => {
       ok: false,
       rung: "authority",
       reason: expect.stringMatching(/the client certificate's key kept for .*none\.key, cannot be read \(ENOENT\)/),
-      next: `${login(cache.url)} --certificate <file> --key <file>`,
+      next: `${login(cache.url)} --certificate FILE --key FILE`,
     });
     const mixed = { ...missing, key: join(pki, "stranger.key") };
     expect(await probe(cache.url, keptNow(mixed))).toMatchObject({ rung: "authority", reason: expect.stringContaining("cannot be used") });
@@ -173,7 +173,7 @@ describe.skipIf(!web.available)("nginx", () => {
     expect(await probe(cache.url, basic("wrong"))).toMatchObject({
       rung: "authority",
       reason: expect.stringContaining("refuses the password kept since 2026-11-20 (HTTP 401)"),
-      next: login(cache.url),
+      next: `${login(cache.url)} --basic --user ann`,
     });
     expect(await probe(cache.url, basic("right"))).toMatchObject({ ok: true });
   });
@@ -186,7 +186,7 @@ describe.skipIf(!web.available)("nginx", () => {
     expect(await probe(cache.url, basic("wrong"), "nix")).toMatchObject({
       rung: "authority",
       reason: expect.stringContaining("refuses the password kept since 2026-11-20"),
-      next: `flywheel login --kind nix ${cache.url}`,
+      next: `flywheel login --kind nix ${cache.url} --basic --user ann`,
     });
     expect(await probe(cache.url, basic("right"), "nix")).toMatchObject({ ok: true });
     const anonymous = { ...proofContext, nixKeys, anonymously: true as const };
