@@ -156,6 +156,7 @@ function listen(
   log: ReturnType<typeof createLog>,
   stop: (why: string, exitCode?: End["exitCode"]) => void,
 ): () => void {
+  process.on("SIGUSR1", () => {});
   process.on("SIGTERM", () => stop("SIGTERM"));
   process.on("SIGINT", () => stop("SIGINT"));
   process.on("SIGHUP", () => {

@@ -1,6 +1,6 @@
 /** `flywheeld secrets`: reads secrets for the daemon and ends. The keyring's native part, and whatever it asks of the user, live here alone. */
 import type { CredentialEntry } from "../../contract/credential.ts";
-import { writeCredential } from "../../contract/credential-wire.ts";
+import { readCredential, writeCredential } from "../../contract/credential-wire.ts";
 import { FlywheelError, messageOf } from "../../contract/errors.ts";
 import { loginCommand } from "../../contract/login-command.ts";
 import type { Paths } from "../../contract/paths.ts";
@@ -36,9 +36,22 @@ export async function readSecrets(paths: Paths, generations: readonly string[], 
   }
 }
 
+const changed = "it is not as flywheel login kept it: empty, damaged, or changed by another program";
+
+/** Whether whoever reads it from the pipe takes it: there its fault could not be told. */
+function isWhole(text: string): boolean {
+  try {
+    readCredential(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 async function attempt(paths: Paths, entry: CredentialEntry): Promise<{ readonly text: string } | { readonly fault: FlywheelError }> {
   try {
-    return { text: writeCredential(await credentialOf(paths, entry)).reveal() };
+    const text = writeCredential(await credentialOf(paths, entry)).reveal();
+    return isWhole(text) ? { text } : { fault: new FlywheelError("credentials-unusable", changed, { next: loginCommand(entry) }) };
   } catch (error) {
     return { fault: error instanceof FlywheelError ? error : new FlywheelError("internal", messageOf(error), { cause: error }) };
   }

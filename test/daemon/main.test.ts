@@ -1,6 +1,18 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, unlinkSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+} from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -42,6 +54,21 @@ async function runAsNobody(): Promise<{ result: StartResult; end: () => Promise<
 
 test("its version is package.json's", () => {
   expect(JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version).toBe(version);
+});
+
+test.runIf(process.platform === "linux")("SIGUSR1 opens no inspector, by which other users could read its memory", async () => {
+  const pid = await home.started();
+  process.kill(pid, "SIGUSR1");
+  // Long enough for Node's to listen: its own answers come later.
+  for (let each = 0; each < 20; each += 1) await home.client.hello();
+  const held = readdirSync(`/proc/${pid}/fd`).flatMap((fd) => /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? []);
+  const listening = readFileSync("/proc/net/tcp", "utf8")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, , , state]) => state === "0A")
+    .map((fields) => fields[9]);
+  expect(held.filter((inode) => listening.includes(inode))).toEqual([]);
+  expect(await home.client.hello()).toMatchObject({ pid });
 });
 
 test("started, already running, stopped without a trace", async () => {

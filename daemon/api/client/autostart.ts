@@ -22,9 +22,10 @@ export interface StartOptions {
 
 /**
  * The daemon allocates little at a time: a young generation of 1 MiB (V8's own is up to 16) keeps 5 MiB
- * less resident, measured with 200 peers and one gRPC attachment.
+ * less resident, measured with 200 peers and one gRPC attachment. Node opens its inspector at SIGUSR1, on a port of
+ * loopback that every user of the machine can reach, and who reaches it can read the secrets in memory: not here.
  */
-export const nodeFlags = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=1"] as const;
+export const nodeFlags = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=1", "--disable-sigusr1"] as const;
 
 /** What the daemon may know of whoever started it: the session's bus leads to its keyring. PATH is fixed: it is for `tailscale` alone. */
 const inherited = [

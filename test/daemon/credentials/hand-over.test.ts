@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type AddressInfo, createServer as createTcp } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { attachmentPath, credentialsPath, logPath } from "../../../contract/paths.ts";
+import { attachmentPath, credentialsPath, logPath, secretPath } from "../../../contract/paths.ts";
 import { DaemonClient } from "../../../daemon/api/client/connection.ts";
 import { gone, type Home, makeHome } from "../home.ts";
 import { type Login, login, logout } from "./login.ts";
@@ -143,6 +143,19 @@ test("a credential helper's question: answered for whose login it is, and for no
   });
   await expect(ask("nonsense")).rejects.toMatchObject({ code: "usage" });
 });
+
+test.each(["", "t\n", "a\0b", 't"\nbuild --config=x'])(
+  "a secret that was changed by another hand goes nowhere, and is said to be so: %j",
+  async (text) => {
+    const { generation } = await kept({ endpoint: "grpcs://cache.example", how: { token: "t" } });
+    writeFileSync(secretPath(home.paths, generation), text);
+    await home.started();
+    await expect(home.client.credential({ profile: null, uri: "https://cache.example/" })).rejects.toMatchObject({
+      ...{ code: "credentials-unusable", next: "flywheel login grpcs://cache.example" },
+      message: expect.stringContaining("it is not as flywheel login kept it"),
+    });
+  },
+);
 
 test("200 questions at once are all answered", async () => {
   await kept({ endpoint: "grpcs://cache.example", how: { token: "t" } });
