@@ -150,7 +150,7 @@ test.each(["", "t\n", "a\0b", 't"\nbuild --config=x'])(
     const { generation } = await kept({ endpoint: "grpcs://cache.example", how: { token: "t" } });
     writeFileSync(secretPath(home.paths, generation), text);
     await home.started();
-    await expect(home.client.credential({ profile: null, uri: "https://cache.example/" })).rejects.toMatchObject({
+    await expect(home.client.credential({ profile: "default", uri: "https://cache.example/" })).rejects.toMatchObject({
       ...{ code: "credentials-unusable", next: "flywheel login grpcs://cache.example" },
       message: expect.stringContaining("it is not as flywheel login kept it"),
     });
