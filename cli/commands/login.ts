@@ -104,7 +104,7 @@ async function login(
     verify === "first" ? await prove(context, endpoint, credential) : { outcome: "unproved", reason: "--no-verify was given" };
   const chosen = wish.scheme === "mtls" ? undefined : wish.store;
   const left = await keep(paths, entry, { secret, chosen });
-  const told = await tellDaemon(context);
+  const told = await tellDaemon(context, "prove");
   for (const words of [...left, ...told]) output.notice(words);
   if (output.format === "json") {
     output.json({

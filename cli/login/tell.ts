@@ -4,10 +4,17 @@ import { DaemonClient } from "../../daemon/api/client/connection.ts";
 import type { Context } from "../context.ts";
 import { waitingFor } from "../output/progress.ts";
 
-/** @returns why it did not, in words; nothing where it did, or where none runs */
-export async function tellDaemon({ paths, output }: Context): Promise<readonly string[]> {
+/**
+ * @param then `prove`: waits until the attachment is proved anew, so that what is asked next finds no older word
+ * @returns why it did not, in words; nothing where it did, or where none runs
+ */
+export async function tellDaemon({ paths, profile, output }: Context, then?: "prove"): Promise<readonly string[]> {
   try {
-    await waitingFor(output, "telling the daemon", () => new DaemonClient(paths).reload());
+    const daemon = new DaemonClient(paths);
+    await waitingFor(output, "telling the daemon", async () => {
+      await daemon.reload();
+      if (then === "prove") await daemon.verify(profile);
+    });
     return [];
   } catch (error) {
     if (!(error instanceof FlywheelError)) throw error;

@@ -1,4 +1,7 @@
 /** What to type when something is wrong, and what is wrong besides the attachments. */
+import type { StatusReport } from "../../contract/api.ts";
+import { credentialWords } from "../../contract/credential-words.ts";
+import { loginCommand } from "../../contract/login-command.ts";
 import { type Line, span } from "./line.ts";
 import { clean, type News } from "./scene.ts";
 
@@ -10,6 +13,7 @@ export function nextSteps({ link, report }: News): readonly string[] {
     if (report.tailnet.name !== null && !report.tailnet.trusted) steps.push(report.tailnet.next);
     steps.push(report.detached && report.bazel.next === null ? "flywheel up" : report.bazel.next, report.nix.next);
     if (report.tailnet.name === null) steps.push(report.tailnet.next);
+    steps.push(...ending(report).map(({ next }) => next));
   }
   return [...new Set(steps.filter((step) => step !== null).map(clean))];
 }
@@ -20,7 +24,18 @@ export function warnings({ link, report }: News): readonly string[] {
   const died = report.running.flatMap(({ tool, command, lost }) => (lost === null ? [] : [`lost mid-build: ${tool} ${command}: ${lost}`]));
   const proof = "local proof: the cache is on this machine; this proves no shared cache";
   const local = report.profileState === "local-proof" ? [proof] : [];
-  return [...died, ...local, ...(report.daemon?.faults ?? [])].map(clean);
+  return [...died, ...local, ...ending(report).map(({ words }) => words), ...(report.daemon?.faults ?? [])].map(clean);
+}
+
+/** The credentials in use that end soon, or have ended. */
+function ending(report: StatusReport): readonly { readonly words: string; readonly next: string }[] {
+  return (["bazel", "nix"] as const).flatMap((kind) => {
+    const { credential, endpoint } = report[kind];
+    if (credential === undefined || endpoint === null) return [];
+    const { text, worry } = credentialWords(credential, new Date());
+    const how = { scheme: credential.scheme };
+    return worry ? [{ words: `${kind}: credential ${text}`, next: loginCommand({ profile: report.profile, kind, endpoint, how }) }] : [];
+  });
 }
 
 export function nextLines(news: News): Line[] {

@@ -53,7 +53,7 @@ async function until(fits: (bazel: StatusReport["bazel"]) => boolean): Promise<S
   throw new Error(`the status never came to that: ${JSON.stringify((await client().status("default")).bazel)}`);
 }
 
-/** Up, logged in, attached; logged out, not attached: the daemon is told, and nobody waits for it. */
+/** Up, logged in, attached; logged out, not attached: the daemon is told, and has proved it when the login ends. */
 async function session(env: Readonly<Record<string, string>>, store: readonly string[]): Promise<void> {
   await flywheel(["up"], env);
   expect(await until(({ rung }) => rung === "authority")).toMatchObject({
@@ -61,6 +61,8 @@ async function session(env: Readonly<Record<string, string>>, store: readonly st
     next: expect.stringContaining(`flywheel login ${url()}`),
   });
   expect(await flywheel(["login", url(), ...store], env)).toMatchObject({ exitCode: 0, stderr: "" });
+  // At once: who asks right behind the login is not told to log in.
+  expect((await client().status("default")).bazel.state).toBe("attached");
   expect(await until(({ state }) => state === "attached")).toMatchObject({ endpoint: url(), credential: { scheme: "bearer" } });
   expect(await flywheel(["logout", url()], env)).toMatchObject({ exitCode: 0 });
   expect(await until(({ state }) => state === "unattached")).toMatchObject({ rung: "authority" });

@@ -9,6 +9,7 @@ import { edit, emptyEdit, insert } from "../../../cli/tui/editor.ts";
 import { frameLines } from "../../../cli/tui/frame.ts";
 import { lineWidth } from "../../../cli/tui/line.ts";
 import { shareBar, sparkline } from "../../../cli/tui/marks.ts";
+import { nextSteps, warnings } from "../../../cli/tui/next.ts";
 import type { Link } from "../../../cli/tui/scene.ts";
 import { newSentences, sentences } from "../../../cli/tui/spoken.ts";
 import { firstUi, type Mode } from "../../../cli/tui/ui.ts";
@@ -130,4 +131,16 @@ test("only what changed is said again, and no figure that changes by itself is s
   expect(newSentences(before, sentences({ ...live, report: degraded }))).toEqual([
     "Bazel: degraded: grpc://100.64.0.7:9092, node cache-1.example.ts.net, direct 192.0.2.7:41641.",
   ]);
+});
+
+test("a credential that ends soon is warned of, with what to type; one that lasts is not", () => {
+  const ending = (days: number) => {
+    const expires = new Date(Date.now() + days * 86_400_000 + 60_000).toISOString();
+    const credential = { scheme: "bearer", since: "2020-01-01T00:00:00Z", expires, needed: "yes" } as const;
+    const report = { ...attached, bazel: { ...attached.bazel, credential } };
+    const news = { link: { state: "live" }, receivedAt: 0, report } as const;
+    return [warnings(news), nextSteps(news)];
+  };
+  expect(ending(2)).toEqual([["bazel: credential bearer, expires in 2 d"], ["flywheel login grpc://100.64.0.7:9092"]]);
+  expect(ending(30)).toEqual([[], []]);
 });
