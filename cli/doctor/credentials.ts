@@ -1,7 +1,8 @@
 /** What `flywheel login` kept: where, until when, and whether nobody else can read it. No keyring is asked: that may open a dialog. */
 import { existsSync, readdirSync, type Stats, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { CredentialEntry, CredentialIndex } from "../../contract/credential.ts";
+import { type CredentialEntry, type CredentialIndex, hasExpired } from "../../contract/credential.ts";
+import { credentialWords } from "../../contract/credential-words.ts";
 import { loginCommand } from "../../contract/login-command.ts";
 import { type Paths, secretPath } from "../../contract/paths.ts";
 import { typed } from "../../contract/quote.ts";
@@ -12,9 +13,6 @@ import type { Facts } from "./facts.ts";
 import { type Check, checksOf } from "./report.ts";
 
 const { ok, warn, fail } = checksOf("credentials");
-
-/** One that ends sooner is told beforehand: seconds. */
-const soon = 7 * 86_400;
 
 export function checkCredentials({ credentials, env, paths, profileName }: Facts): readonly Check[] {
   if (!credentials.ok) return [fail("credential-index", credentials.error.message, { next: credentials.error.next ?? null })];
@@ -99,10 +97,10 @@ function entryCheck(entry: CredentialEntry, own: string, now: Date): Check {
   const where = profile === own ? "" : `, profile ${profile}`;
   const legacy = legacyHeader ? "; older Bazels get it as a header, and write it down" : "";
   const what = `${kind} ${endpoint} (${how.scheme}${where}): ${expires === null ? "when it expires is not known" : expiryWords(entry, now)}${legacy}`;
-  const left = expires === null ? Number.POSITIVE_INFINITY : (Date.parse(expires) - now.getTime()) / 1000;
   const detail = { since: at, next: loginCommand(entry) };
-  if (left <= 0) return (profile === own ? fail : warn)("credential", what, { ...detail, reason: "it is not sent any more" });
-  return left < soon ? warn("credential", what, detail) : ok("credential", what, { since: at });
+  if (hasExpired(entry, now)) return (profile === own ? fail : warn)("credential", what, { ...detail, reason: "it is not sent any more" });
+  const { worry } = credentialWords({ scheme: how.scheme, since: at, expires, needed: "unknown" }, now);
+  return worry ? warn("credential", what, detail) : ok("credential", what, { since: at });
 }
 
 function certificateFiles({ how, endpoint }: CredentialEntry): readonly Check[] {

@@ -33,9 +33,12 @@ async function checks(env: Readonly<Record<string, string>> = {}): Promise<reado
 const said = (found: readonly Check[]): readonly string[] => found.map(({ state, what }) => `${state}: ${what}`);
 
 /** Writes the index again with the entries' end moved. */
-function ends(inDays: number): void {
-  const expires = new Date(Date.now() + inDays * 86_400_000 + 60_000).toISOString();
-  writeFileSync(indexPath(), JSON.stringify({ ...index(), entries: index().entries.map((entry) => ({ ...entry, expires })) }));
+/** @param aged days since the login */
+function ends(inDays: number, aged = 0): void {
+  const day = 86_400_000;
+  const expires = new Date(Date.now() + inDays * day + 60_000).toISOString();
+  const at = new Date(Date.now() - aged * day).toISOString();
+  writeFileSync(indexPath(), JSON.stringify({ ...index(), entries: index().entries.map((entry) => ({ ...entry, at, expires })) }));
 }
 
 test("nothing is kept: one line", async () => {
@@ -50,11 +53,13 @@ test("a login in a file, as it should be", async () => {
   ]);
 });
 
-test("when it ends: told a week before, and a failure afterwards", async () => {
+test("when it ends: told when the last tenth of its life begins, as status does, and a failure afterwards", async () => {
   await login();
   ends(30);
   expect(said(await checks())).toContain(`ok: bazel ${url} (bearer): expires in 30 d`);
   ends(3);
+  expect(said(await checks())).toContain(`ok: bazel ${url} (bearer): expires in 3 d`);
+  ends(3, 60);
   expect(said(await checks())).toContain(`warn: bazel ${url} (bearer): expires in 3 d`);
   ends(-3);
   expect((await checks()).at(-1)).toMatchObject({ state: "fail", reason: "it is not sent any more", next: `flywheel login ${url}` });
