@@ -457,6 +457,8 @@ describe.skipIf(missing.length > 0)("a real Nix behind the shim", { timeout: 60_
       } finally {
         machine.forbidBuilding();
         await cache.restart();
+        // The refused call has started one, which would publish its own word over what the next tests publish.
+        await attachedTo.down();
       }
       expect(await signaturesOf(path)).toEqual([]);
     });
