@@ -8,6 +8,7 @@ let
     "${lib}/node"
     "--disable-warning=ExperimentalWarning"
     "--max-semi-space-size=1"
+    "--disable-sigusr1"
     "${lib}/flywheeld.js"
     "run"
     "--service"
