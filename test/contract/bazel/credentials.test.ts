@@ -35,7 +35,7 @@ function presented(setting: Setting = {}): Presentation {
     startup: line.startup,
     args: ["build", "//x"],
     helper: "/opt/flywheel-credential-helper",
-    cwd: "/work",
+    cwd: "/home/dev",
     now: new Date("2030-06-01T00:00:00Z"),
   });
 }
@@ -98,7 +98,7 @@ describe("the header's rc file, and the user's own", () => {
     ["4.2.3", ["--bazelrc=/a", "--bazelrc", "b"], "in front: all of them count", null],
     ["2.1.0", [], "alone", []],
     ["2.1.0", ["--bazelrc=/a.rc"], "imports it", ["/a.rc"]],
-    ["2.1.0", ["--bazelrc", "sub/a.rc"], "imports it from where the user stands", ["/work/sub/a.rc"]],
+    ["2.1.0", ["--bazelrc", "sub/a.rc"], "imports it from where the user stands", ["/home/dev/sub/a.rc"]],
     ["2.1.0", ["--bazelrc=/dev/null"], "alone", []],
     ["2.1.0", ["--output_base", "--bazelrc=/x", "--bazelrc=/a.rc"], "takes no other option's value for one", ["/a.rc"]],
     ["4", ["--bazelrc=/a.rc"], "imports it: which 4 it is, nobody knows", ["/a.rc"]],

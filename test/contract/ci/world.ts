@@ -139,7 +139,7 @@ export function examineTree(
   tree: Tree,
   rc: Here["rc"],
   { profile = gloriousflywheel, status: more = {}, here = {} }: Beside,
-  { root = "/work", nested = [] }: { readonly root?: string; readonly nested?: Here["rc"] } = {},
+  { root = "/home/dev/repository", nested = [] }: { readonly root?: string; readonly nested?: Here["rc"] } = {},
 ): ParityReport {
   const said = status(profile, more);
   const { upload, instanceName } = said.bazel;
