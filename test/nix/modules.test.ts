@@ -40,7 +40,7 @@ describe.skipIf(nixMissing)("modules", () => {
     const { Unit, Service } = found.systemd.user.services.gloriousflywheel;
     expect(Unit.Requires).toBe("gloriousflywheel.socket");
     expect(Service.Environment).toContain("GF_CONFIG_DIR=/home/me/.config/gloriousflywheel");
-    expect(Service.ExecStart).toMatch(/^\/\S+\/lib\/node --\S+ --\S+ \/\S+\/lib\/flywheeld\.js run --service$/);
+    expect(Service.ExecStart).toMatch(/^\/\S+\/lib\/node (?:--\S+ )+\/\S+\/lib\/flywheeld\.js run --service$/);
   });
 
   test("Home Manager on a Mac: the agent instead", async () => {
