@@ -99,7 +99,8 @@ class House implements AsyncDisposable {
     this.stage = stage;
     this.url = url;
     this.#cache = cache;
-    this.#more = more;
+    // A temporary directory of its own: it is searched with the rest.
+    this.#more = { ...more, TMPDIR: mkdtempSync(join(root, "tmp-")) };
     this.workspace = makeWorkspace(join(root, "workspace"), { targets });
   }
 
