@@ -33,6 +33,11 @@ function processes(): string[] {
     .map((line) => line.split("/")[2] ?? "");
 }
 
+/** Resolves once a program of these words runs: its shell has given it the terminal by then. */
+async function runs(words: string): Promise<void> {
+  while ((await execa("pgrep", ["-xf", words], { reject: false })).stdout === "") await pause(20);
+}
+
 /** Waits until none is left: nobody tells when a process is gone that is no child. */
 async function nobodyLeft(): Promise<void> {
   for (const deadline = performance.now() + 5_000; performance.now() < deadline; await pause(20)) if (processes().length === 0) return;
@@ -64,8 +69,10 @@ describe.each(followingShells)("%s", (shell) => {
     required(programOnPath(shell), skip);
     await using outer = await within(shell);
     const pid = Number(await ask(outer, shell === "fish" ? "echo $fish_pid" : "echo $$"));
-    outer.type("printf '\\033[?1049h\\033[?1003;1006h\\033[?25l'; sleep 60\r");
+    outer.type("printf '\\033[?1049h\\033[?1003;1006h\\033[?25l'; sleep 983\r");
     await outer.until(() => outer.modes().alternate && outer.modes().mouse === "any");
+    // What the shell is only about to start when it is killed, nobody hangs up.
+    await runs("sleep 983");
     process.kill(pid, "SIGKILL");
     await outer.until(`code ${128 + constants.signals.SIGKILL}`);
     await outer.until("same modes");
@@ -120,7 +127,7 @@ describe("signals to flywheel itself", () => {
     await ready(outer);
     outer.type("sleep 984\r");
     // Not its echo alone: what bash is only about to start when it is hung up, it leaves behind.
-    while ((await execa("pgrep", ["-xf", "sleep 984"], { reject: false })).stdout === "") await pause(20);
+    await runs("sleep 984");
     outer.close();
     await nobodyLeft();
   });
