@@ -166,10 +166,6 @@ export function plain(text: string): Text {
   return { text, unknown: [] };
 }
 
-export function isKnown(text: Text): boolean {
-  return text.unknown.length === 0;
-}
-
 /** `ci.yml:12`, for messages. */
 export function placeWords(place: Place): string {
   return `${place.file}:${place.line}`;
