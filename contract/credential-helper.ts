@@ -14,7 +14,7 @@ export const plainPath: RegExp = /^\/[A-Za-z0-9._/+@,=:-]{1,1024}$/;
 const bazelPattern = /^(?:\*|[-a-zA-Z0-9]+)(?:\.[-a-zA-Z0-9]+)+$/;
 
 /** Where URL reads a host out of less, as browsers must, Java's URI reads none or another one: `http:\\\\host`, `http:host`, tabs. */
-export const plainUri: RegExp = /^[a-z][a-z0-9+.-]*:\/\/[!-[\]-~]+$/i;
+const plainUri = /^[a-z][a-z0-9+.-]*:\/\/[!-[\]-~]+$/i;
 
 /** One question is never longer: bytes. */
 export const longestQuestion = 65_536;
@@ -37,10 +37,23 @@ export function helperLines(text: string): readonly string[] | undefined {
   return right ? lines : undefined;
 }
 
+/** What Bazel asks about: gRPC's URIs are https whatever the channel is, and a port that is https' own may be left out. */
 export interface Asked {
+  readonly scheme: "http" | "https";
   /** Lower case; an IPv6 address without its brackets. */
   readonly host: string;
   readonly port: number;
+  /** Of HTTP the one that --remote_cache names (AbstractHttpHandler), of gRPC the service. */
+  readonly path: string;
+}
+
+/** @returns undefined where it is no http or https URI of a host */
+export function askedOf(uri: string): Asked | undefined {
+  const url = plainUri.test(uri) ? URL.parse(uri) : null;
+  if (url === null || (url.protocol !== "https:" && url.protocol !== "http:") || url.hostname === "") return undefined;
+  const scheme = url.protocol === "https:" ? "https" : "http";
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  return { scheme, host, port: url.port === "" ? (scheme === "https" ? 443 : 80) : Number(url.port), path: url.pathname };
 }
 
 /**
@@ -56,13 +69,9 @@ export function readQuestion(text: string): { readonly uri: string; readonly ask
     throw malformed("what came on standard input is not JSON");
   }
   const uri = typeof question === "object" && question !== null && "uri" in question ? question.uri : undefined;
-  if (typeof uri !== "string" || uri.length > 8192 || !plainUri.test(uri) || !URL.canParse(uri))
-    throw malformed('what came on standard input names no "uri"');
-  const { protocol, hostname, port } = new URL(uri);
-  if (hostname === "") throw malformed("the URI has no host");
-  const host = hostname.replace(/^\[|\]$/g, "").toLowerCase();
-  // A name is put in lower case only for schemes that URL knows.
-  return { uri, asked: { host, port: port === "" ? (protocol === "http:" ? 80 : 443) : Number(port) } };
+  const asked = typeof uri === "string" && uri.length <= 8192 ? askedOf(uri) : undefined;
+  if (typeof uri !== "string" || asked === undefined) throw malformed('what came on standard input names no "uri"');
+  return { uri, asked };
 }
 
 function malformed(what: string): FlywheelError {
@@ -70,7 +79,7 @@ function malformed(what: string): FlywheelError {
 }
 
 /** Whether what is asked about is this endpoint: a gRPC one comes as https, so the scheme says nothing. */
-export function asksAbout({ host, port }: Asked, endpoint: Endpoint): boolean {
+export function asksAbout({ host, port }: Pick<Asked, "host" | "port">, endpoint: Endpoint): boolean {
   return endpoint.host === host && endpoint.port === port;
 }
 

@@ -4,6 +4,7 @@ import type { CredentialAnswer, CredentialReport, CredentialRequest, GenerationR
 import { bazelrcText } from "../../contract/bazel/credential-rc.ts";
 import type { Candidate } from "../../contract/candidate.ts";
 import type { CredentialEntry } from "../../contract/credential.ts";
+import { askedOf } from "../../contract/credential-helper.ts";
 import { type Endpoint, parseEndpoint, sameEndpoint, type Tool } from "../../contract/endpoint.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { loginCommand } from "../../contract/login-command.ts";
@@ -15,7 +16,7 @@ import { printable } from "../../contract/text.ts";
 import { generationDirectory } from "../api/client/credentials/generations.ts";
 import type { ProbeContext } from "../probe/context.ts";
 import { Generations } from "./generations.ts";
-import { askedOf, helperAnswer, reach, unusable } from "./helper.ts";
+import { helperAnswer, reach, unusable } from "./helper.ts";
 import type { KeptCredential } from "./kept.ts";
 import { CredentialMemory } from "./memory.ts";
 import { Needs } from "./needs.ts";
@@ -98,6 +99,7 @@ export class Credentials {
   /** @throws FlywheelError `usage`, or `credentials-unusable` where there is one that cannot be used */
   async answer({ profile, uri }: CredentialRequest): Promise<CredentialAnswer> {
     const asked = askedOf(uri);
+    if (asked === undefined) throw new FlywheelError("usage", "uri: expected an http or https URI");
     const reaching = this.#memory.index.entries
       .filter((entry) => entry.profile === profile)
       .flatMap((entry) => {

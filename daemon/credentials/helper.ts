@@ -2,32 +2,12 @@
 import type { CredentialAnswer } from "../../contract/api.ts";
 import type { Candidate } from "../../contract/candidate.ts";
 import { authorizationOf, type CredentialEntry, endpointOf } from "../../contract/credential.ts";
-import { plainUri } from "../../contract/credential-helper.ts";
+import type { Asked } from "../../contract/credential-helper.ts";
 import type { Endpoint, Scheme } from "../../contract/endpoint.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { loginCommand } from "../../contract/login-command.ts";
 import { span } from "../../contract/words.ts";
 import type { KeptCredential } from "./kept.ts";
-
-/** What Bazel asks for: gRPC's URIs are https whatever the channel is, and a port that is https' own may be left out. */
-interface Asked {
-  readonly scheme: "http" | "https";
-  readonly host: string;
-  readonly port: number;
-  /** Of HTTP the one that --remote_cache names (AbstractHttpHandler), of gRPC the service. */
-  readonly path: string;
-}
-
-/** @throws FlywheelError `usage` where it is no URI of a host */
-export function askedOf(uri: string): Asked {
-  const url = plainUri.test(uri) ? URL.parse(uri) : null;
-  if (url === null || (url.protocol !== "https:" && url.protocol !== "http:") || url.hostname === "") {
-    throw new FlywheelError("usage", "uri: expected an http or https URI");
-  }
-  const scheme = url.protocol === "https:" ? "https" : "http";
-  const host = url.hostname.replace(/^\[|\]$/g, "").toLowerCase();
-  return { scheme, host, port: url.port === "" ? (scheme === "https" ? 443 : 80) : Number(url.port), path: url.pathname };
-}
 
 /** Under which scheme Bazel asks for an endpoint. */
 const askedAs: Record<Scheme, Asked["scheme"]> = { grpc: "https", grpcs: "https", https: "https", http: "http" };
