@@ -6,6 +6,16 @@ import { span } from "./words.ts";
 const week = 7 * 86_400_000;
 
 /**
+ * `expires in 3 d`, `expired 2 h ago`.
+ * What is left is rounded down, here and by `span`: nobody is promised time that there is not.
+ * @param end milliseconds since the epoch
+ */
+export function expiryWords(end: number, now: Date): string {
+  const left = (end - now.getTime()) / 1000;
+  return left <= 0 ? `expired ${span(-left)} ago` : `expires in ${span(Math.floor(left))}`;
+}
+
+/**
  * `bearer, expires in 3 d; not needed: it answers anybody`
  * @returns `worry` from a week before it expires, or a tenth of its life where that is less, and from then on
  */
@@ -19,6 +29,5 @@ export function credentialWords(
   const left = end - now.getTime();
   const life = end - Date.parse(since);
   const early = Number.isNaN(life) ? week : Math.min(week, life / 10);
-  const expiry = left <= 0 ? `expired ${span(-left / 1000)} ago` : `expires in ${span(left / 1000)}`;
-  return { text: `${scheme}, ${expiry}${anybody}`, worry: left <= early };
+  return { text: `${scheme}, ${expiryWords(end, now)}${anybody}`, worry: left <= early };
 }

@@ -14,7 +14,7 @@ import { type Proof, prove } from "../login/prove.ts";
 import { readSecret } from "../login/secret.ts";
 import { tellDaemon } from "../login/tell.ts";
 import { type LoginOptions, type Wish, wishFrom } from "../login/wish.ts";
-import { entryReport, expiryWords, loginTable, storeOf } from "../login/words.ts";
+import { entryExpiry, entryReport, loginTable, storeOf } from "../login/words.ts";
 import { choiceWords } from "../profile.ts";
 import { oneOf } from "../values.ts";
 
@@ -96,7 +96,7 @@ async function login(
     legacyHeader: wish.scheme !== "mtls" && wish.header === "legacy",
   };
   if (hasExpired(entry, now)) {
-    throw new FlywheelError("credentials-unusable", `nothing was kept: by its own word the token ${expiryWords(entry, now)}`, {
+    throw new FlywheelError("credentials-unusable", `nothing was kept: by its own word the token ${entryExpiry(entry, now)}`, {
       next: "get another one from the cache's operator",
     });
   }
@@ -161,7 +161,7 @@ function keptWords(entry: CredentialEntry, proof: Proof, now: Date): string {
   const store = storeOf(entry);
   const place = store === null ? "where its files are" : store === "file" ? "in a file that only you can read" : "in the system's keyring";
   const proved = proof.outcome === "proved" ? ", and the cache answers with it" : "";
-  const end = entry.expires === null ? "" : `; it ${expiryWords(entry, now)}`;
+  const end = entry.expires === null ? "" : `; it ${entryExpiry(entry, now)}`;
   return `kept for ${entry.endpoint} (${entry.how.scheme}, ${place})${proved}${end}`;
 }
 

@@ -8,7 +8,7 @@ import { type Paths, secretPath } from "../../contract/paths.ts";
 import { typed } from "../../contract/quote.ts";
 import { inspectRuntimeDirectory, reasonOf } from "../../daemon/api/client/directory.ts";
 import { exposure } from "../login/exposure.ts";
-import { expiryWords } from "../login/words.ts";
+import { entryExpiry } from "../login/words.ts";
 import type { Facts } from "./facts.ts";
 import { type Check, checksOf } from "./report.ts";
 
@@ -96,7 +96,7 @@ function entryCheck(entry: CredentialEntry, own: string, now: Date): Check {
   const { endpoint, kind, profile, how, at, expires, legacyHeader } = entry;
   const where = profile === own ? "" : `, profile ${profile}`;
   const legacy = legacyHeader ? "; older Bazels get it as a header, and write it down" : "";
-  const what = `${kind} ${endpoint} (${how.scheme}${where}): ${expires === null ? "when it expires is not known" : expiryWords(entry, now)}${legacy}`;
+  const what = `${kind} ${endpoint} (${how.scheme}${where}): ${expires === null ? "when it expires is not known" : entryExpiry(entry, now)}${legacy}`;
   const detail = { since: at, next: loginCommand(entry) };
   if (hasExpired(entry, now)) return (profile === own ? fail : warn)("credential", what, { ...detail, reason: "it is not sent any more" });
   const { worry } = credentialWords({ scheme: how.scheme, since: at, expires, needed: "unknown" }, now);

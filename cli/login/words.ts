@@ -1,14 +1,13 @@
 /** Logins in words. */
 import type { CredentialEntry } from "../../contract/credential.ts";
+import { expiryWords } from "../../contract/credential-words.ts";
 import { printable } from "../../contract/text.ts";
-import { localTime, span, table } from "../../contract/words.ts";
+import { localTime, table } from "../../contract/words.ts";
 
-/** `expires in 3 d`, `expired 2 h ago`; nothing is known where the token does not tell. */
-export function expiryWords({ expires }: Pick<CredentialEntry, "expires">, now: Date): string {
-  if (expires === null) return "not known";
-  const seconds = (Date.parse(expires) - now.getTime()) / 1000;
-  if (Number.isNaN(seconds)) return "not known";
-  return seconds <= 0 ? `expired ${span(-seconds)} ago` : `expires in ${span(seconds)}`;
+/** When a login ends; nothing is known where the token does not tell. */
+export function entryExpiry({ expires }: Pick<CredentialEntry, "expires">, now: Date): string {
+  const end = expires === null ? Number.NaN : Date.parse(expires);
+  return Number.isNaN(end) ? "not known" : expiryWords(end, now);
 }
 
 export function storeOf({ how }: CredentialEntry): "keyring" | "file" | null {
@@ -41,7 +40,7 @@ export function loginTable(entries: readonly CredentialEntry[], now: Date): stri
     schemeWords(entry),
     storeOf(entry) ?? "its own files",
     localTime(entry.at),
-    expiryWords(entry, now),
+    entryExpiry(entry, now),
   ]);
   return table([["endpoint", "kind", "profile", "scheme", "store", "since", "expires"], ...rows]);
 }

@@ -369,6 +369,7 @@ describe("a client certificate", () => {
   test("is kept as two paths, with its own end; no secret is copied", async () => {
     make();
     const ran = await withKey("me.key");
+    // Of the 5 days that it was made for, a part of a second is over.
     expect(ran.stdout).toBe("kept for grpcs://127.0.0.1:1 (mtls, where its files are); it expires in 4 d\n");
     expect(index().entries[0]?.how).toEqual({ scheme: "mtls", certificate: join(home.dir, "me.pem"), key: join(home.dir, "me.key") });
     expect(existsSync(secrets())).toBe(false);
