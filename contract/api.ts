@@ -61,6 +61,8 @@ export interface CredentialReport {
   readonly expires: string | null;
   /** Whether the cache asks for it: `no` means that it answers anybody, so that a wrong credential would not be noticed. */
   readonly needed: "yes" | "no" | "unknown";
+  /** What to type to log in again as before, with another secret. */
+  readonly next: string;
 }
 
 export interface BazelReport extends AttachmentReport {

@@ -20,7 +20,7 @@ export function expiryWords(end: number, now: Date): string {
  * @returns `worry` from a week before it expires, or a tenth of its life where that is less, and from then on
  */
 export function credentialWords(
-  { scheme, since, expires, needed }: CredentialReport,
+  { scheme, since, expires, needed }: Omit<CredentialReport, "next">,
   now: Date,
 ): { readonly text: string; readonly worry: boolean } {
   const anybody = needed === "no" ? "; not needed: it answers anybody" : "";

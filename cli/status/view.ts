@@ -4,7 +4,6 @@ import { credentialWords } from "../../contract/credential-words.ts";
 import { Exit } from "../../contract/exit.ts";
 import { hitShare } from "../../contract/hit-share.ts";
 import type { Tally } from "../../contract/invocation.ts";
-import { loginCommand } from "../../contract/login-command.ts";
 import { printable } from "../../contract/text.ts";
 import { latency, localTime, pathWords, percent, span } from "../../contract/words.ts";
 import type { Paint } from "../output/paint.ts";
@@ -56,7 +55,7 @@ function viewAttachment(kind: "bazel" | "nix", status: StatusReport, paint: Pain
       report.since === null ? undefined : `since ${localTime(report.since)}`,
     ].filter((fact) => fact !== undefined);
     const lines = [`${label}  ${paint.green("attached")}  ${clean(report.endpoint ?? "")}`, `           ${facts.join(", ")}`];
-    lines.push(...viewCredential(kind, report, status.profile, paint));
+    lines.push(...viewCredential(report, paint));
     if (report.next !== null) lines.push(`           ${clean(report.next)}`);
     return lines;
   }
@@ -68,16 +67,11 @@ function viewAttachment(kind: "bazel" | "nix", status: StatusReport, paint: Pain
   return lines;
 }
 
-function viewCredential(kind: "bazel" | "nix", { credential, endpoint }: AttachmentReport, profile: string, paint: Paint): string[] {
+function viewCredential({ credential }: AttachmentReport, paint: Paint): string[] {
   if (credential === undefined) return [];
   const { text, worry } = credentialWords(credential, new Date());
   const line = `           credential ${clean(text)}`;
-  return worry
-    ? [
-        paint.yellow(line),
-        `    next   ${loginCommand({ profile, kind, endpoint: clean(endpoint ?? ""), how: { scheme: credential.scheme } })}`,
-      ]
-    : [line];
+  return worry ? [paint.yellow(line), `    next   ${clean(credential.next)}`] : [line];
 }
 
 /** No more of them are shown of a kind; --json has all. */

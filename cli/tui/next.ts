@@ -1,7 +1,6 @@
 /** What to type when something is wrong, and what is wrong besides the attachments. */
 import type { StatusReport } from "../../contract/api.ts";
 import { credentialWords } from "../../contract/credential-words.ts";
-import { loginCommand } from "../../contract/login-command.ts";
 import { type Line, span } from "./line.ts";
 import { clean, type News } from "./scene.ts";
 
@@ -30,11 +29,10 @@ export function warnings({ link, report }: News): readonly string[] {
 /** The credentials in use that end soon, or have ended. */
 function ending(report: StatusReport): readonly { readonly words: string; readonly next: string }[] {
   return (["bazel", "nix"] as const).flatMap((kind) => {
-    const { credential, endpoint } = report[kind];
-    if (credential === undefined || endpoint === null) return [];
+    const { credential } = report[kind];
+    if (credential === undefined) return [];
     const { text, worry } = credentialWords(credential, new Date());
-    const how = { scheme: credential.scheme };
-    return worry ? [{ words: `${kind}: credential ${text}`, next: loginCommand({ profile: report.profile, kind, endpoint, how }) }] : [];
+    return worry ? [{ words: `${kind}: credential ${text}`, next: credential.next }] : [];
   });
 }
 

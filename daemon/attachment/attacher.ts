@@ -324,7 +324,7 @@ export class Attacher {
     if (url === this.#attached) this.#follow(outcome);
     this.#tracks.set(url, {
       candidate: track.candidate,
-      health: nextHealth(track.health, outcome.ok),
+      health: nextHealth(healthBefore(track), outcome.ok),
       since: changed ? new Date() : track.since,
       constancy: nextConstancy(track.constancy, outcome.ok, performance.now()),
       latencyMs: outcome.ok ? smoothed(track.latencyMs, outcome.latencyMs) : track.latencyMs,
@@ -385,6 +385,11 @@ export class Attacher {
     const why = whyUnattached({ tried: this.tracks, rejections: this.#rejections, tailnetKnown: tailnetKnown(), nothingNamed });
     return { ...base, ...why, unsettled: false };
   }
+}
+
+/** Over a credential the cache turned us away, and was well: once it lets us in, there is nothing to recover from. */
+function healthBefore({ health, outcome }: Track): Health {
+  return outcome?.ok === false && outcome.over === "credential" ? "unknown" : health;
 }
 
 /** @param age of a proof: seconds; negative where the clock was set back since */

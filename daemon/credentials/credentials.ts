@@ -93,7 +93,7 @@ export class Credentials {
     const entry = this.entry(profile, candidate);
     if (entry === undefined) return undefined;
     const { how, at, expires, generation } = entry;
-    return { scheme: how.scheme, since: at, expires, needed: this.#needs.of(generation, candidate) };
+    return { scheme: how.scheme, since: at, expires, needed: this.#needs.of(generation, candidate), next: loginCommand(entry) };
   }
 
   /** @throws FlywheelError `usage`, or `credentials-unusable` where there is one that cannot be used */

@@ -147,21 +147,22 @@ test("what it is logged in with stands below the attachment, and from a week bef
   const day = 86_400_000;
   const credential = (livedDays: number, leftDays: number, needed: "yes" | "no" | "unknown" = "yes") => {
     const [begin, end] = [Date.now() - livedDays * day, Date.now() + leftDays * day + 60_000];
-    const told = { scheme: "bearer", since: new Date(begin).toISOString(), expires: new Date(end).toISOString(), needed } as const;
+    const next = "flywheel login grpc://100.64.0.5:9092 --basic --user ann";
+    const told = { scheme: "basic", since: new Date(begin).toISOString(), expires: new Date(end).toISOString(), needed, next } as const;
     return view({ bazel: { ...report.bazel, credential: told } });
   };
-  expect(credential(300, 30)).toContain("\n           credential bearer, expires in 30 d\n");
+  expect(credential(300, 30)).toContain("\n           credential basic, expires in 30 d\n");
   expect(credential(300, 30)).not.toContain("flywheel login");
   expect(credential(300, 6)).toContain(
-    "\n           credential bearer, expires in 6 d\n    next   flywheel login grpc://100.64.0.5:9092\n",
+    "\n           credential basic, expires in 6 d\n    next   flywheel login grpc://100.64.0.5:9092 --basic --user ann\n",
   );
   // A tenth of its life: three days of thirty.
   expect(credential(24, 6)).not.toContain("flywheel login");
   expect(credential(28, 2)).toContain("flywheel login");
   expect(credential(28, -1, "no")).toContain(
-    "credential bearer, expired 23 h ago; not needed: it answers anybody\n    next   flywheel login",
+    "credential basic, expired 23 h ago; not needed: it answers anybody\n    next   flywheel login",
   );
-  const lasting = { scheme: "mtls", since, expires: null, needed: "unknown" } as const;
+  const lasting = { scheme: "mtls", since, expires: null, needed: "unknown", next: "flywheel login" } as const;
   expect(view({ nix: { ...attachment, publicKey: null, trusted: true, storeDir: null, credential: lasting } })).toContain(
     "credential mtls\n",
   );

@@ -121,7 +121,8 @@ test("a token that comes later: the server that an earlier call exported is take
 
 test("nor is one that asks for a credential: only the guard hands it over", () => {
   const environmentWith = (needed: "yes" | "no" | "unknown") =>
-    parityEnvironment(status(null, { ...nixAttached, credential: { scheme: "bearer", since: "", expires: null, needed } }), {}).set;
+    parityEnvironment(status(null, { ...nixAttached, credential: { scheme: "bearer", since: "", expires: null, needed, next: "" } }), {})
+      .set;
   expect([environmentWith("yes"), environmentWith("unknown")]).toEqual([{}, {}]);
   expect(environmentWith("no")).toHaveProperty("NIX_CONFIG");
 });

@@ -136,11 +136,12 @@ test("only what changed is said again, and no figure that changes by itself is s
 test("a credential that ends soon is warned of, with what to type; one that lasts is not", () => {
   const ending = (days: number) => {
     const expires = new Date(Date.now() + days * 86_400_000 + 60_000).toISOString();
-    const credential = { scheme: "bearer", since: "2020-01-01T00:00:00Z", expires, needed: "yes" } as const;
+    const next = "flywheel login grpc://100.64.0.7:9092 --basic --user ann";
+    const credential = { scheme: "basic", since: "2020-01-01T00:00:00Z", expires, needed: "yes", next } as const;
     const report = { ...attached, bazel: { ...attached.bazel, credential } };
     const news = { link: { state: "live" }, receivedAt: 0, report } as const;
     return [warnings(news), nextSteps(news)];
   };
-  expect(ending(2)).toEqual([["bazel: credential bearer, expires in 2 d"], ["flywheel login grpc://100.64.0.7:9092"]]);
+  expect(ending(2)).toEqual([["bazel: credential basic, expires in 2 d"], ["flywheel login grpc://100.64.0.7:9092 --basic --user ann"]]);
   expect(ending(30)).toEqual([[], []]);
 });

@@ -58,7 +58,15 @@ describe.skipIf(!peer.available).each(["grpc", "http"] as const)("over %s", (pro
     const status = await home.until(({ bazel }) => bazel.credential?.needed === "yes");
     expect(status.bazel).toMatchObject({
       state: "attached",
-      credential: { scheme: "basic", since: "2026-11-20T08:00:00Z", expires: null, needed: "yes" },
+      // It was well all the time.
+      health: "healthy",
+      credential: {
+        scheme: "basic",
+        since: "2026-11-20T08:00:00Z",
+        expires: null,
+        needed: "yes",
+        next: `flywheel login ${url} --basic --user ann`,
+      },
     });
     expect(published()).toContain("\nslow true\n");
 
