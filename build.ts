@@ -168,9 +168,10 @@ await copyPty(join(fresh, "lib/pty"));
 await copyKeyring(join(fresh, "lib/keyring"));
 await cp(join(root, "cli/start.cjs"), join(fresh, "lib/start.cjs"));
 await writeFile(join(fresh, "lib/package.json"), `${JSON.stringify({ type: "module" })}\n`);
-await cp(join(root, "cli/launcher.sh"), join(fresh, "bin/flywheel"));
-await cp(join(root, "cli/credential-helper.sh"), join(fresh, "bin/flywheel-credential-helper"));
-for (const name of ["flywheel", "flywheel-credential-helper"]) await chmod(join(fresh, "bin", name), 0o755);
+for (const name of ["flywheel", "flywheel-credential-helper"]) {
+  await cp(join(root, "cli/launcher.sh"), join(fresh, "bin", name));
+  await chmod(join(fresh, "bin", name), 0o755);
+}
 await writeFile(join(fresh, "bin", promptScript), promptText(), { mode: 0o755 });
 await writeShim(fresh);
 await writeShare(join(fresh, "share"));

@@ -1,5 +1,6 @@
 #!/bin/sh
-# flywheel: finds a Node and hands over to it. The packaged one first, then PATH's; start.cjs checks its version.
+# flywheel, and under its other name flywheel-credential-helper: finds a Node and hands over to it. The packaged one
+# first, then PATH's; start.cjs checks its version.
 
 # A prompt is drawn all the time: its script, beside this file or beside the shim's, is read in before anything else is
 # looked for. It ends this shell; what it leaves to Node comes back here.
@@ -38,8 +39,8 @@ _gf_find() {
   done
   return 1
 }
-case ${1-} in
-exec)
+case ${_gf_self##*/}:${1-} in
+flywheel:exec)
   if [ "${2-}" = -- ] && _gf_find "${3-}"; then
     shift 3
     GF_GUARD_SCOPE=all
@@ -47,7 +48,7 @@ exec)
     exec "$_gf_shim" "$@"
   fi
   ;;
-compat)
+flywheel:compat)
   case ${3-} in
   *[![:space:]]*)
     if [ "${2-}" = --reason ] && [ "${4-}" = -- ] && _gf_find "${5-}"; then
@@ -75,4 +76,7 @@ if [ -n "${NODE_OPTIONS+set}" ]; then
   export GF_SAVED_NODE_OPTIONS
   unset NODE_OPTIONS
 fi
-exec "$_gf_node" "$_gf_here/../lib/start.cjs" "$@"
+case ${_gf_self##*/} in
+flywheel-credential-helper) exec "$_gf_node" "$_gf_here/../lib/credential-helper.js" "$@" ;; # while Bazel waits: start.cjs is not asked
+*) exec "$_gf_node" "$_gf_here/../lib/start.cjs" "$@" ;;
+esac
