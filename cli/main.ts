@@ -17,7 +17,7 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     if (guard) return await (await import("../shim/guard.ts")).runGuard(argv.slice(1));
     const { overview, parse, splitCommand } = await import("./parse.ts");
-    const { allCommands, loadCommand } = await import("./registry.ts");
+    const { allCommands, loadCommand, registry } = await import("./registry.ts");
     const { name, rest } = splitCommand(argv);
     const asksHelp = name === "help" || (name === undefined && rest.some((word) => word === "-h" || word === "--help"));
     if (asksHelp && rest.every((word) => word.startsWith("-"))) {
@@ -31,7 +31,11 @@ async function main(argv: readonly string[]): Promise<number> {
     const commandName = asksVersion ? "version" : (called.name ?? overviewName);
     const command = await loadCommand(commandName);
     if (command === undefined) {
-      throw new FlywheelError("usage", `there is no command ${printable(commandName, 60)}`, { next: "flywheel --help" });
+      const { didYouMean } = await import("./did-you-mean.ts");
+      const meant = didYouMean(commandName, Object.keys(registry));
+      throw new FlywheelError("usage", `there is no command ${printable(commandName, 60)}`, {
+        next: meant === undefined ? "flywheel --help" : `flywheel ${meant}   (all commands: flywheel --help)`,
+      });
     }
     const words = asksVersion ? rest.filter((word) => word !== "-V" && word !== "--version") : called.rest;
     const parsed = parse(command, words);

@@ -8,6 +8,7 @@ import { FlywheelError } from "../contract/errors.ts";
 import { Exit } from "../contract/exit.ts";
 import { printable } from "../contract/text.ts";
 import type { ArgumentDefinition, Command, OptionDefinition, RawValues } from "./command.ts";
+import { didYouMean } from "./did-you-mean.ts";
 
 export interface GlobalValues {
   readonly json: boolean;
@@ -64,8 +65,15 @@ export function parse(command: Command, argv: readonly string[]): Parsed {
       definitions.map(({ long, short, value }) => [long, { type: value ? "string" : "boolean", ...(short && { short }) }]),
     ),
   });
-  const fail = (message: string): FlywheelError =>
-    new FlywheelError("usage", printable(message, 300), { next: `flywheel ${command.name} --help` });
+  const help = `flywheel ${command.name} --help`;
+  const fail = (message: string, next: string = help): FlywheelError => new FlywheelError("usage", printable(message, 300), { next });
+  const nextFor = (mistyped: string): string => {
+    const meant = didYouMean(
+      mistyped,
+      definitions.map(({ long }) => `--${long}`),
+    );
+    return meant === undefined ? help : `flywheel ${command.name} ${meant}   (all options: ${help})`;
+  };
   for (const token of tokens) {
     // From the tool's name on, every word is the tool's.
     if (tool && token.kind !== "option") {
@@ -75,7 +83,7 @@ export function parse(command: Command, argv: readonly string[]): Parsed {
     if (token.kind === "positional") args.push(token.value);
     if (token.kind !== "option") continue;
     const definition = definitions.find(({ long }) => long === token.name);
-    if (definition === undefined) throw fail(`unknown option '${token.rawName}'`);
+    if (definition === undefined) throw fail(`unknown option '${token.rawName}'`, nextFor(token.rawName));
     if (definition.value && (token.value === undefined || (!token.inlineValue && token.value.startsWith("--")))) {
       throw fail(`${token.rawName} needs a value`);
     }

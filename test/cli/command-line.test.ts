@@ -65,8 +65,10 @@ test("in a directory that was removed, what needs none still works", () => {
 describe("usage errors exit 2, say what, and say what next", () => {
   test.each([
     [["frob"], "there is no command frob", "flywheel --help"],
+    [["stauts"], "there is no command stauts", "flywheel status   (all commands: flywheel --help)"],
     [["constructor"], "there is no command constructor", "flywheel --help"],
     [["status", "--frob"], "unknown option '--frob'", "flywheel status --help"],
+    [["status", "--jsno"], "unknown option '--jsno'", "flywheel status --json   (all options: flywheel status --help)"],
     [["login", "grpc://100.64.0.1:9092", "a-token"], "it takes [endpoint] and nothing more", "flywheel login --help"],
     [["status", "extra"], "it takes no argument", "flywheel status --help"],
     [["attach"], "the argument <endpoint> is missing", "flywheel attach --help"],
