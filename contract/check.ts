@@ -11,6 +11,7 @@ import { inferMode, isSubstrateMode, type ProfileState, profileStates, type Subs
 import { type NixLists, nixConfigLists } from "./nix-config.ts";
 import type { Profile } from "./profile.ts";
 import { isReapiHost, tokenSource } from "./reapi.ts";
+import { isStale } from "./stale.ts";
 import { printable } from "./text.ts";
 
 export const contractSchema = 1;
@@ -422,10 +423,6 @@ function nixState(env: FleetEnvironment, input: ContractInput): ContractReport["
 
 function withoutSlash(url: string): string {
   return url.replace(/\/+$/, "");
-}
-
-function isStale(text: string, profile: Profile): boolean {
-  return profile.contract.stale.some((pattern) => new RegExp(pattern, "i").test(text));
 }
 
 /** The host of a URL that may break every rule: userinfo, brackets and port taken off, lower case. */

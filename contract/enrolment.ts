@@ -9,7 +9,7 @@ import type { EnvFileValues } from "./env-file-text.ts";
 import { FlywheelError } from "./errors.ts";
 import type { Manifest } from "./manifest.ts";
 import type { ProfileState, SubstrateMode } from "./mode.ts";
-import type { Profile } from "./profile.ts";
+import { instanceNames, type Profile } from "./profile.ts";
 import { isSecretName, looksSecret } from "./redact.ts";
 import { printable } from "./text.ts";
 
@@ -108,7 +108,7 @@ export function planEnrolment(input: EnrolmentInput): EnrolmentPlan {
     GF_BAZEL_SUBSTRATE_MODE: mode,
     BAZEL_REMOTE_CACHE: cache?.url,
     BAZEL_REMOTE_EXECUTOR: executor,
-    BAZEL_REMOTE_INSTANCE_NAME: matching("--instance-name", instance, /^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/, "an instance name"),
+    BAZEL_REMOTE_INSTANCE_NAME: matching("--instance-name", instance, instanceNames, "an instance name"),
     BAZEL_CREDENTIAL_HELPER: helperOf(options.credentialHelper),
     GF_REAPI_CREDENTIAL_HELPER_TOKEN_FILE: pathOf("--credential-helper-token-file", options.credentialHelperTokenFile),
     GF_BAZEL_REMOTE_EXECUTION_PLATFORM: matching(

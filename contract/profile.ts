@@ -35,6 +35,8 @@ const plainPath = v.pipe(
   v.regex(/^\/(?!.*(?:\/\/|%workspace%))[A-Za-z0-9._/+@,=:-]*$/, "expected an absolute path in plain characters"),
 );
 const hostPattern = v.pipe(v.string(), v.regex(/^[a-z0-9*][a-z0-9.*-]{0,252}$/, "expected a host's name, * for any part of it"));
+/** A REAPI instance name as it may stand in a flag and in an rc file; the unnamed instance has none. */
+export const instanceNames = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/;
 const cacheName = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9._-]*$/, "expected a cache name"));
 
 export const profileSchema = v.strictObject({
@@ -55,7 +57,13 @@ export const profileSchema = v.strictObject({
       grpc_ports: v.optional(v.array(port)),
       http_ports: v.optional(v.array(port)),
       upload: v.optional(v.boolean()),
-      instance_name: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9._/-]*$/, "expected an instance name"))),
+      /** Empty is the unnamed one, whatever the profile that is extended has. */
+      instance_name: v.optional(
+        v.pipe(
+          v.string(),
+          v.check((text) => text === "" || instanceNames.test(text), "expected an instance name"),
+        ),
+      ),
       /** Hosts that take the token of GF_REAPI_CREDENTIAL_HELPER_TOKEN_FILE: nobody else ever gets it. */
       reapi_hosts: v.optional(v.pipe(v.array(hostPattern), v.maxLength(16, "expected at most 16 patterns"))),
       /** Where external repositories come from: the action cache cannot help them. */
@@ -198,7 +206,7 @@ export function resolveProfile(name: string, file: ProfileFile): Profile {
       grpcPorts: file.bazel?.grpc_ports ?? base.bazel.grpcPorts,
       httpPorts: file.bazel?.http_ports ?? base.bazel.httpPorts,
       upload: file.bazel?.upload ?? base.bazel.upload,
-      instanceName: file.bazel?.instance_name ?? base.bazel.instanceName,
+      instanceName: (file.bazel?.instance_name ?? base.bazel.instanceName) || undefined,
       reapiHosts: file.bazel?.reapi_hosts ?? base.bazel.reapiHosts,
       repositories: {
         repositoryCache: file.bazel?.repositories?.repository_cache ?? base.bazel.repositories.repositoryCache,

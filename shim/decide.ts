@@ -13,8 +13,9 @@ import type { Channel } from "../contract/nix/command-line.ts";
 import { isNixName } from "../contract/nix/commands.ts";
 import type { AttachedNixCache, NixSetting } from "../contract/nix/injection.ts";
 import { exportedVariable } from "../contract/parity.ts";
-import type { Profile } from "../contract/profile.ts";
+import { instanceNames, type Profile } from "../contract/profile.ts";
 import { tokenOf } from "../contract/reapi.ts";
+import { isStale } from "../contract/stale.ts";
 import { printable } from "../contract/text.ts";
 import type { AttachmentSource, Standing } from "./attachment.ts";
 import { credentialsFor, tokenFor } from "./credentials/decide.ts";
@@ -212,7 +213,7 @@ function operatorEndpoint(env: Environment, file: EnvFile, profile: Profile): Na
   const next = fromFile === undefined ? "unset BAZEL_REMOTE_CACHE, or set it to a valid endpoint" : `mend ${from}`;
   const parsed = parseEndpoint(text, "bazel");
   if (!parsed.ok) return { kind: "fault", reason: `${from}: ${parsed.message}`, next };
-  if (profile.contract.stale.some((pattern) => new RegExp(pattern).test(parsed.endpoint.url))) {
+  if (isStale(parsed.endpoint.url, profile)) {
     return { kind: "fault", reason: `${from} names a place that no longer exists (stale)`, next };
   }
   return { kind: "endpoint", endpoint: parsed.endpoint, from, localProof: fromFile?.localProof ?? false };
@@ -228,7 +229,7 @@ async function attach(
   const upload = uploadPolicy(env, found.cache.upload);
   if (upload === undefined) return refuse(line, "GF_BAZEL_REMOTE_UPLOAD must be true or false", { next: ["unset GF_BAZEL_REMOTE_UPLOAD"] });
   const instanceName = env["BAZEL_REMOTE_INSTANCE_NAME"] || profile.bazel.instanceName;
-  if (instanceName !== undefined && !/^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/.test(instanceName)) {
+  if (instanceName !== undefined && !instanceNames.test(instanceName)) {
     return refuse(line, "BAZEL_REMOTE_INSTANCE_NAME is no instance name", { next: ["unset BAZEL_REMOTE_INSTANCE_NAME"] });
   }
   const cache = { ...found.cache, upload, instanceName };

@@ -4,6 +4,7 @@ import type { Config } from "../../contract/config.ts";
 import { isLoopback, parseEndpoint, type Tool, withoutCredentials } from "../../contract/endpoint.ts";
 import type { OperatorEndpoint } from "../../contract/operator.ts";
 import type { Profile } from "../../contract/profile.ts";
+import { stalePatterns } from "../../contract/stale.ts";
 import { printable } from "../../contract/text.ts";
 import type { Finding } from "./finding.ts";
 import { localProofNext } from "./trust.ts";
@@ -33,9 +34,9 @@ export function judgeOperatorEndpoint(
   const parsed = parseEndpoint(text, kind);
   if (!parsed.ok) return reject(parsed.message, correction[from]);
   const { endpoint } = parsed;
-  const stale = profile.contract.stale.find((pattern) => new RegExp(pattern).test(endpoint.url));
+  const stale = stalePatterns(profile).find((pattern) => pattern.test(endpoint.url));
   if (stale !== undefined)
-    return reject(`it names a place that no longer exists (stale pattern ${printable(stale, 80)})`, correction[from]);
+    return reject(`it names a place that no longer exists (stale pattern ${printable(stale.source, 80)})`, correction[from]);
   if (isLoopback(endpoint.host) && !localProof) return reject("it is on loopback, which is no shared cache", localProofNext);
   return { ok: true, candidate: { endpoint, source: { name: "operator", from, localProof }, aliases: [] } };
 }

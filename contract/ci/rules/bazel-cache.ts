@@ -1,5 +1,7 @@
 /** Bazel's cache identity: the same cache, by whatever route; and its instance name. */
+
 import { type Endpoint, parseEndpoint, sameEndpoint } from "../../endpoint.ts";
+import { isStale } from "../../stale.ts";
 import type { Job, Setting } from "../model.ts";
 import { flagsOf } from "../rc.ts";
 import type { ParityLine } from "../report.ts";
@@ -7,7 +9,6 @@ import {
   byText,
   endpointsOf,
   heavyCalls,
-  isStale,
   jobsOnce,
   linesOf,
   placesOf,
@@ -64,7 +65,7 @@ function compared(world: World, settings: readonly Setting[]): readonly ParityLi
   if (setting.unknown.length > 0) return [line("unknown", what, { ...detail, why: unknownWords(setting) })];
   const parsed = parseEndpoint(setting.text, "bazel");
   // The contract's rules, and the one about places that no longer exist, speak of these.
-  if (!parsed.ok || isStale(world, setting.text)) return [];
+  if (!parsed.ok || isStale(setting.text, world.profile)) return [];
   const own = otherThanAttached(world);
   if (own !== undefined) {
     if (sameEndpoint(own, parsed.endpoint)) return [line("same", what, detail)];

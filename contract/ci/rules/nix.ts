@@ -1,11 +1,12 @@
 /** The Nix cache by its name and key: what makes it the same one, whatever its address. */
+
 import { nixConfigLists } from "../../nix-config.ts";
+import { isStale } from "../../stale.ts";
 import type { Job, Setting } from "../model.ts";
 import type { ParityLine } from "../report.ts";
 import {
   byText,
   distinctSettings,
-  isStale,
   jobsOnce,
   linesOf,
   placesOf,
@@ -110,7 +111,7 @@ function comparedUrl(world: World, same: readonly Setting[]): readonly ParityLin
   const { nix } = world.here.status;
   const { profile } = world;
   // Another rule speaks of places that no longer exist.
-  if (setting === undefined || isStale(world, setting.text)) return [];
+  if (setting === undefined || isStale(setting.text, world.profile)) return [];
   const what = "the Nix cache";
   const here = nix.endpoint === null ? "not attached" : shownHere(world, nix.endpoint, "nix");
   const detail = { here, ci: shownText(setting.text), places: placesOf(same) };

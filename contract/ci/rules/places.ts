@@ -1,5 +1,6 @@
 /** Places that no longer exist, wherever the repository names them; by the patterns of the profile. */
 import { withoutCredentials } from "../../endpoint.ts";
+import { stalePatterns } from "../../stale.ts";
 import { printable } from "../../text.ts";
 import { linesOf, placesOf, type Rule } from "./rule.ts";
 
@@ -10,7 +11,7 @@ const longestLine = 2000;
 export const stalePlace: Rule = {
   id: "stale-place",
   look({ repository, profile }) {
-    const patterns = profile.contract.stale.map((pattern) => new RegExp(pattern, "i"));
+    const patterns = stalePatterns(profile);
     if (patterns.length === 0) return [];
     const found = repository.lines.flatMap(({ text, place }) =>
       text

@@ -136,10 +136,6 @@ export function endpointsOf(urls: readonly string[], kind: Tool): readonly Endpo
   });
 }
 
-export function isStale({ profile }: World, text: string): boolean {
-  return profile.contract.stale.some((pattern) => new RegExp(pattern, "i").test(text));
-}
-
 /** `${{ vars.X }}`, `$CI_X`: what only the forge knows. */
 export function unknownWords({ unknown }: Text): string {
   return `only the forge knows ${unknown.join(", ")}`;

@@ -312,6 +312,7 @@ describe("the operator", () => {
     ["grpc://cache $(id)", "placeholder"],
     ["http://attic.dev-cluster.example", "stale pattern attic"],
     ["grpc://fuzzy-dev.ts.net:9092", "no longer exists"],
+    ["grpc://FUZZY-DEV.ts.net:9092", "no longer exists"],
     ["grpc://LOCALHOST:9092", "loopback"],
     ["grpc://127.8.8.8:9092", "loopback"],
     ["grpc://[::1]:9092", "loopback"],
