@@ -63,6 +63,19 @@ export class Credentials {
     this.#generations.prune(this.logins);
   }
 
+  /**
+   * A login or logout tells the daemon of its own runtime directory: one in another, over ssh say, comes to this one by the
+   * file alone. What cannot be read changes nothing, as at a reload, which says so.
+   */
+  #catchUp(): void {
+    if (!this.#memory.outdated) return;
+    try {
+      this.load();
+    } catch (error) {
+      if (!(error instanceof FlywheelError)) throw error;
+    }
+  }
+
   /** Somebody is there now: a keyring that was locked is asked again. */
   reconsider(): void {
     this.#memory.reconsider();
@@ -81,6 +94,7 @@ export class Credentials {
 
   /** What a probe of a candidate may send. */
   kept(profile: string, { endpoint, aliases }: Candidate): Promise<KeptCredential | undefined> {
+    this.#catchUp();
     return this.#memory.kept(profile, [endpoint, ...aliases]);
   }
 
@@ -98,6 +112,7 @@ export class Credentials {
 
   /** @throws FlywheelError `usage`, or `credentials-unusable` where there is one that cannot be used */
   async answer({ profile, uri }: CredentialRequest): Promise<CredentialAnswer> {
+    this.#catchUp();
     const asked = askedOf(uri);
     if (asked === undefined) throw new FlywheelError("usage", "uri: expected an http or https URI");
     const reaching = this.#memory.index.entries
@@ -117,6 +132,7 @@ export class Credentials {
    * @throws FlywheelError `endpoint-invalid`, `credentials-unusable`, `runtime-directory-unsafe`
    */
   async generation({ profile, kind, endpoint: text }: GenerationRequest): Promise<string> {
+    this.#catchUp();
     const parsed = parseEndpoint(text, kind);
     if (!parsed.ok) throw new FlywheelError("endpoint-invalid", printable(parsed.message));
     const { endpoint } = parsed;
@@ -172,7 +188,7 @@ export class Credentials {
   /** The candidates that are the cache of a login, by discovery's own word. */
   #candidatesOf(entry: CredentialEntry): readonly Candidate[] {
     const { profile, kind } = entry;
-    return this.#options.candidates(profile, kind).filter((candidate) => this.entry(profile, candidate) === entry);
+    return this.#options.candidates(profile, kind).filter((candidate) => this.entry(profile, candidate)?.generation === entry.generation);
   }
 
   #spellings(profile: string, endpoint: Endpoint): readonly Endpoint[] {

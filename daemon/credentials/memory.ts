@@ -10,7 +10,8 @@ import {
 } from "../../contract/credential.ts";
 import type { Endpoint } from "../../contract/endpoint.ts";
 import type { Paths } from "../../contract/paths.ts";
-import { readCredentials } from "../api/client/credentials/index-file.ts";
+import { asOfToday } from "../api/client/credentials/certificate-end.ts";
+import { credentialsStamp, readCredentials } from "../api/client/credentials/index-file.ts";
 import { type AskSecrets, askSecrets, type Secrets } from "./child.ts";
 import type { KeptCredential } from "./kept.ts";
 
@@ -34,6 +35,8 @@ export class CredentialMemory {
   readonly #options: CredentialMemoryOptions;
   readonly #known = new Map<string, Known>();
   #index: CredentialIndex = noCredentials;
+  /** Of the index's file as it was read last. */
+  #stamp = "";
   #asking: { readonly done: Promise<void>; readonly since: number; readonly stop: AbortController } | undefined;
   #closed = false;
   #waitedInVain = false;
@@ -51,6 +54,7 @@ export class CredentialMemory {
    * @throws FlywheelError `credentials-unusable`: then everything stays as it was
    */
   load(): void {
+    this.#stamp = credentialsStamp(this.#options.paths);
     const before = this.#index.entries.map(({ generation }) => generation);
     this.#index = readCredentials(this.#options.paths);
     const logins = new Set(this.#index.entries.map(({ generation }) => generation));
@@ -60,6 +64,11 @@ export class CredentialMemory {
     this.reconsider();
   }
 
+  /** Whether somebody logged in or out since, who told another daemon of it than this one, or none. */
+  get outdated(): boolean {
+    return credentialsStamp(this.#options.paths) !== this.#stamp;
+  }
+
   /** Somebody is there now who may unlock a keyring: what could not be read is asked for again, at the next need. */
   reconsider(): void {
     for (const [generation, known] of this.#known) if (!("credential" in known)) this.#known.delete(generation);
@@ -67,7 +76,8 @@ export class CredentialMemory {
 
   /** The login to an endpoint of a profile. @param spellings the endpoint and its aliases */
   entry(profile: string, spellings: readonly Endpoint[]): CredentialEntry | undefined {
-    return entryFor(this.#index, profile, spellings);
+    const entry = entryFor(this.#index, profile, spellings);
+    return entry === undefined ? undefined : asOfToday(entry);
   }
 
   /** What is kept for an endpoint of a profile; asks for its secret at the first need, and waits for it a moment. */
@@ -76,7 +86,8 @@ export class CredentialMemory {
     return entry === undefined ? undefined : await this.read(entry);
   }
 
-  async read(entry: CredentialEntry): Promise<KeptCredential> {
+  async read(login: CredentialEntry): Promise<KeptCredential> {
+    const entry = asOfToday(login);
     const { how, generation, expires, at: since } = entry;
     const asked = how.scheme === "basic" ? { scheme: how.scheme, user: how.user } : { scheme: how.scheme };
     if (expires !== null && hasExpired(entry, this.#now)) return { state: "expired", ...asked, since, expires };

@@ -144,6 +144,24 @@ test("a credential helper's question: answered for whose login it is, and for no
   await expect(ask("nonsense")).rejects.toMatchObject({ code: "usage" });
 });
 
+test("who logged out beside it, in a session with another runtime directory, is heeded at the next question", async () => {
+  const endpoint = "grpcs://cache.example";
+  const entry = await kept({ endpoint, how: { token: "t" }, legacyHeader: true });
+  await home.started();
+  const ask = () => home.client.credential({ profile: "default", uri: "https://cache.example/" });
+  expect(await ask()).toMatchObject({ headers: { Authorization: ["Bearer t"] } });
+  const { directory } = await home.client.generation({ profile: "default", kind: "bazel", endpoint });
+  expect(existsSync(directory)).toBe(true);
+  await logout(home.paths, entry);
+  expect(await ask()).toEqual({ headers: {}, expires: null });
+  expect(existsSync(directory)).toBe(false);
+  await kept({ endpoint, how: { token: "next" } });
+  expect(await ask()).toMatchObject({ headers: { Authorization: ["Bearer next"] } });
+  // An index that nobody can read changes nothing, and is looked at again once it is another.
+  writeFileSync(credentialsPath(home.paths), "{");
+  expect(await ask()).toMatchObject({ headers: { Authorization: ["Bearer next"] } });
+});
+
 test.each(["", "t\n", "a\0b", 't"\nbuild --config=x'])(
   "a secret that was changed by another hand goes nowhere, and is said to be so: %j",
   async (text) => {

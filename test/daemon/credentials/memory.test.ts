@@ -8,6 +8,7 @@ import { parseEndpoint } from "../../../contract/endpoint.ts";
 import { credentialsPath, secretPath } from "../../../contract/paths.ts";
 import { Secret } from "../../../contract/secret.ts";
 import { fileVault } from "../../../daemon/api/client/credentials/files.ts";
+import { readCredentials } from "../../../daemon/api/client/credentials/index-file.ts";
 import { CredentialMemory, type CredentialMemoryOptions } from "../../../daemon/credentials/memory.ts";
 import { type SecretService, secretService, startSecretService } from "../../fixtures/secret-service/secret-service.ts";
 import { type Home, makeHome, nodeFlags } from "../home.ts";
@@ -83,6 +84,28 @@ test("one that has expired is not even read; by the clock, not by when it was re
   const { memory } = memoryOf({ now: () => now });
   expect(await told(memory)).toBe("short-lived");
   now = new Date("2026-11-20T11:00:00Z");
+  expect(await told(memory)).toBe("expired");
+});
+
+test("a client certificate ends when the one does that lies there now: whoever renews it does so in its place", async () => {
+  const [certificate, key] = [join(home.dir, "me.pem"), join(home.dir, "me.key")];
+  const renew = (days: number) =>
+    execa("openssl", [
+      ...["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", String(days)],
+      ...["-subj", "/CN=me", "-keyout", key, "-out", certificate],
+    ]);
+  await renew(1);
+  const day = 86_400_000;
+  await login(home.paths, { endpoint, how: { certificate, key }, expires: new Date(Date.now() + day).toISOString() });
+  const { memory } = memoryOf({ now: () => new Date(Date.now() + 2 * day) });
+  expect(await told(memory)).toBe("expired");
+  await renew(9);
+  expect(await told(memory)).toBe("mtls");
+  // And to whoever reads the index: the guard, doctor, login's list.
+  const [entry] = readCredentials(home.paths).entries;
+  expect(Date.parse(entry?.expires ?? "")).toBeGreaterThan(Date.now() + 8 * day);
+  // One that is gone is no other login.
+  rmSync(certificate);
   expect(await told(memory)).toBe("expired");
 });
 

@@ -8,6 +8,7 @@ import { typed } from "../../../../contract/quote.ts";
 import { printable } from "../../../../contract/text.ts";
 import { readBounded } from "../bounded.ts";
 import { isErrno, reasonOf } from "../directory.ts";
+import { asOfToday } from "./certificate-end.ts";
 
 /** One larger than this is a mistake: bytes. */
 const largestIndex = 1_048_576;
@@ -29,8 +30,18 @@ export function readCredentials(paths: Paths): CredentialIndex {
     throw unusable(file, error instanceof SyntaxError ? "it is not JSON" : reasonOf(error), error);
   }
   const result = v.safeParse(credentialsSchema, raw);
-  if (result.success) return result.output;
+  if (result.success) return { ...result.output, entries: result.output.entries.map(asOfToday) };
   throw unusable(file, printable(result.issues[0].message, 160), undefined);
+}
+
+/** Another one whenever the file was written or replaced since; its content is not looked at. */
+export function credentialsStamp(paths: Paths): string {
+  try {
+    const { dev, ino, size, ctimeNs } = statSync(credentialsPath(paths), { bigint: true });
+    return [dev, ino, size, ctimeNs].join(":");
+  } catch (error) {
+    return reasonOf(error);
+  }
 }
 
 /** How long one who changes the index waits for another who does: milliseconds. It takes a few. */
