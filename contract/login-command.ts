@@ -21,15 +21,23 @@ export interface Login {
 
 /** The line, to be pasted: the same login again where one is kept. What nobody knows stands there as NAME or FILE. */
 export function loginCommand({ profile, kind, endpoint, how, legacyHeader }: Login): string {
-  const words = [
-    "flywheel login",
+  const options = [...(how === undefined ? [] : optionsOf(how)), ...(legacyHeader === true ? ["--allow-legacy-header"] : [])];
+  return ["flywheel login", ...placeOf({ profile, kind, endpoint }), ...options].join(" ");
+}
+
+type Place = Pick<Login, "profile" | "kind" | "endpoint">;
+
+/** What to type to log out of it again. */
+export function logoutCommand(place: Place): string {
+  return ["flywheel logout", ...placeOf(place)].join(" ");
+}
+
+function placeOf({ profile, kind, endpoint }: Place): readonly string[] {
+  return [
     ...(profile === undefined || profile === "default" ? [] : [`--profile ${profile}`]),
     ...(kind === "nix" ? ["--kind nix"] : []),
     typed(endpoint),
-    ...(how === undefined ? [] : optionsOf(how)),
-    ...(legacyHeader === true ? ["--allow-legacy-header"] : []),
   ];
-  return words.join(" ");
 }
 
 function optionsOf(how: LoginHow): readonly string[] {

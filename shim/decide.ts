@@ -237,7 +237,7 @@ async function attach(
   if (fault !== undefined) return refuse(line, fault, { next: ["leave that option out"] });
   const notice = found.notice === undefined ? {} : { notice: found.notice };
   const credentials = await credentialsFor(cache, line.startup, { env, cwd, args }, world);
-  if (credentials.kind === "refuse") return refuse(line, credentials.reason, { next: [credentials.next] });
+  if (credentials.kind === "refuse") return refuse(line, credentials.reason, { next: credentials.next });
   const sources = await world.sources();
   const flags = [...injectedFlags(cache), ...repositoryFlags(sources.usable, sources.version, args), ...credentials.flags];
   const why = [found.why, ...sources.left, ...credentials.why].join("; ");

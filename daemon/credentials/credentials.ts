@@ -100,7 +100,10 @@ export class Credentials {
 
   /** A candidate passed its probe. */
   proved(candidate: Candidate, context: ProbeContext): void {
-    if (context.kept?.state === "ready") this.#needs.ask(context.kept.generation, candidate, context);
+    const { kept, profile } = context;
+    if (kept?.state === "ready") this.#needs.ask(kept.generation, candidate, context);
+    const login = kept?.state === "expired" && profile !== undefined ? this.entry(profile, candidate) : undefined;
+    if (login !== undefined) this.#needs.passedWithout(login.generation, candidate);
   }
 
   report(profile: string, candidate: Candidate): CredentialReport | undefined {

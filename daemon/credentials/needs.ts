@@ -34,6 +34,11 @@ export class Needs {
     });
   }
 
+  /** It passed a proof without the credential, which was not fit to be sent. */
+  passedWithout(generation: string, candidate: Candidate): void {
+    if (!this.#closed) this.#needs.set(keyOf(generation, candidate), "no");
+  }
+
   /** Forgets logins that are gone, and what could not be told: that is asked again. */
   retain(logins: readonly string[]): void {
     for (const [key, need] of this.#needs) {

@@ -3,10 +3,11 @@ import type { StartupFacts } from "../../contract/bazel/command-line.ts";
 import { present, startupWords, takesHelper, withoutEventService } from "../../contract/bazel/credentials.ts";
 import type { AttachedCache } from "../../contract/bazel/injection.ts";
 import type { BazelVersion } from "../../contract/bazel/version.ts";
-import { entryFor } from "../../contract/credential.ts";
+import { entryFor, hasExpired } from "../../contract/credential.ts";
 import { helperFlag, helperLines, plainPath } from "../../contract/credential-helper.ts";
 import type { Endpoint } from "../../contract/endpoint.ts";
 import { type Environment, fleetEnvironment } from "../../contract/environment.ts";
+import { logoutCommand } from "../../contract/login-command.ts";
 import type { Profile } from "../../contract/profile.ts";
 import { ambiguousToken, isReapiHost, tokenSource } from "../../contract/reapi.ts";
 import type { CredentialSource } from "./source.ts";
@@ -21,7 +22,7 @@ export interface CredentialWorld {
 
 export type Credentials =
   | { readonly kind: "given"; readonly flags: readonly string[]; readonly startup: readonly string[]; readonly why: readonly string[] }
-  | { readonly kind: "refuse"; readonly reason: string; readonly next: string };
+  | { readonly kind: "refuse"; readonly reason: string; readonly next: readonly string[] };
 
 /** @throws FlywheelError where the index cannot be read, or the daemon cannot make an rc file */
 export async function credentialsFor(
@@ -42,8 +43,14 @@ export async function credentialsFor(
   const helper = credentials.helper();
   const presentation = present({ entry, endpoint, version: await world.version(), startup, args, helper, cwd, now: new Date() });
   switch (presentation.kind) {
-    case "refuse":
-      return presentation;
+    case "refuse": {
+      const { reason, next } = presentation;
+      if (!(await credentials.answersAnybody(profile, endpoint))) return { kind: "refuse", reason, next: [next] };
+      // Proved since without it, as one that has expired is never sent. Who fills the cache is asked for it perhaps.
+      if (hasExpired(entry, new Date()) && !cache.upload)
+        return { kind: "given", flags: named.flags, startup: [], why: [...named.why, `${reason}, and the cache answers anybody`] };
+      return { kind: "refuse", reason, next: [next, `${logoutCommand(entry)}   (the cache answers anybody)`] };
+    }
     case "flags":
       return { kind: "given", flags: [...named.flags, ...presentation.flags], startup: [], why: named.why };
     case "header": {

@@ -24,6 +24,8 @@ export interface CredentialSource {
   helper(): string;
   /** Whether the fleet's projected token is here. */
   projectedToken(): boolean;
+  /** Whether the daemon knows of the attached endpoint that it answers anybody; false where nobody can tell. */
+  answersAnybody(profile: Profile, endpoint: Endpoint): Promise<boolean>;
   /**
    * The rc file with the header of one credential for one endpoint, and with what the user's --bazelrc name.
    * @throws FlywheelError where the daemon cannot make it
@@ -45,6 +47,15 @@ export function credentialSource(paths: Paths, patience: Patience): CredentialSo
       return found;
     },
     projectedToken: () => existsSync(projectedTokenPath),
+    async answersAnybody(profile, { url }) {
+      try {
+        const { bazel } = await new DaemonClient(paths).status(profile.name);
+        return bazel.endpoint === url && bazel.credential?.needed === "no";
+      } catch (error) {
+        if (error instanceof FlywheelError) return false;
+        throw error;
+      }
+    },
     async rcFile(profile, entry, endpoint, imports) {
       const directory = generationDirectory(paths, entry, endpoint);
       if (!plainPath.test(directory)) {

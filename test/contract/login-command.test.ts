@@ -1,6 +1,6 @@
 /** What to type to log in, as a shell reads it back. */
 import { expect, test } from "vitest";
-import { type Login, loginCommand } from "../../contract/login-command.ts";
+import { type Login, loginCommand, logoutCommand } from "../../contract/login-command.ts";
 
 const endpoint = "grpcs://cache.example";
 const cases: readonly (readonly [Partial<Login>, string])[] = [
@@ -17,4 +17,10 @@ const cases: readonly (readonly [Partial<Login>, string])[] = [
 
 test.each(cases)("%j", (login, line) => {
   expect(loginCommand({ kind: "bazel", endpoint, ...login })).toBe(line);
+});
+
+test("and to log out: of the same place", () => {
+  expect(logoutCommand({ profile: "lab", kind: "nix", endpoint: "http://[fd00::1]:8080" })).toBe(
+    "flywheel logout --profile lab --kind nix 'http://[fd00::1]:8080'",
+  );
 });

@@ -343,6 +343,30 @@ done`,
   expect(run.stdout).not.toContain("--bazelrc");
 });
 
+test("a login that a cache does not ask for is in nobody's way", slowly, async () => {
+  await using cache = await startCache({ kind: "http" });
+  const tools = join(mkdtempSync(join(tmpdir(), "gf-cr-")), "tools");
+  mkdirSync(tools);
+  const says = (version: string) =>
+    script(join(tools, "bazel"), `if [ "$1" = --version ]; then echo "bazel ${version}"; exit; fi\nprintf '%s\\n' "$@"`);
+  says("5.0.0");
+  await using stage = await makeStage([tools], { grpcPorts: [], httpPorts: [cache.port], tailnet });
+  await stage.flywheel(["up"]);
+  await logIn(stage, { ...bearer, endpoint: cache.url, legacyHeader: false });
+  await statusWhen(stage, "known not to ask", (status) => status.bazel.credential?.needed === "no");
+  const valid = await guarded(stage, ["build", "//x"]);
+  expect(valid.exitCode).toBe(78);
+  expect(valid.stderr).toContain(`  next: flywheel logout ${cache.url}   (the cache answers anybody)\n`);
+
+  await logIn(stage, { ...bearer, endpoint: cache.url, legacyHeader: false, expires: "2020-01-01T00:00:00Z" });
+  await stage.flywheel(["up"]);
+  await statusWhen(stage, "proved without", (status) => status.bazel.credential?.needed === "no");
+  const expired = await guarded(stage, ["build", "//x"]);
+  expect(expired.exitCode, expired.stderr).toBe(0);
+  expect(expired.stdout.split("\n").slice(0, 3)).toEqual(["build", "//x", `--remote_cache=${cache.url}`]);
+  expect(expired.stdout).not.toMatch(/credential|bazelrc/);
+});
+
 test("a REAPI cell gets the token that the environment names, proved before; a wrong one is refused", slowly, async () => {
   await using cache = await startCache({ kind: "grpc", authorization: headerOf(bearer) });
   const root = mkdtempSync(join(tmpdir(), "gf-cr-"));
