@@ -27,9 +27,12 @@ async function get(): Promise<string> {
   const { profile } = await chooseProfile(undefined, { env, paths, cwd: () => process.cwd() });
   const fromDaemon = await askDaemon(paths, { profile, uri });
   if ("headers" in fromDaemon && Object.keys(fromDaemon.headers).length > 0) return answerText(fromDaemon);
-  const { withoutDaemon } = await import("./credential-helper/without-daemon.ts");
+  const [{ withoutDaemon }, { ownNetrc }] = await Promise.all([
+    import("./credential-helper/without-daemon.ts"),
+    import("./credential-helper/own-netrc.ts"),
+  ]);
   const absent = fromDaemon instanceof FlywheelError ? fromDaemon : undefined;
-  return answerText(withoutDaemon({ paths, env, profile, asked, absent }) ?? nobody);
+  return answerText((await withoutDaemon({ paths, env, profile, asked, absent })) ?? ownNetrc(asked, env, homedir()) ?? nobody);
 }
 
 async function askDaemon(paths: Paths, request: CredentialRequest): Promise<CredentialAnswer | FlywheelError> {

@@ -1,13 +1,15 @@
 /** What a helper answers that got no header from the daemon: the fleet's token files for the hosts that the profile owns, or nothing. */
 import { existsSync } from "node:fs";
 import type { CredentialAnswer } from "../../contract/api.ts";
-import { endpointOf } from "../../contract/credential.ts";
+import { authorizationOf, endpointOf, hasExpired } from "../../contract/credential.ts";
 import { type Asked, asksAbout } from "../../contract/credential-helper.ts";
 import { type Environment, fleetEnvironment } from "../../contract/environment.ts";
-import type { FlywheelError } from "../../contract/errors.ts";
+import { FlywheelError } from "../../contract/errors.ts";
+import { loginCommand } from "../../contract/login-command.ts";
 import type { Paths } from "../../contract/paths.ts";
 import { ambiguousToken, isReapiHost, projectedTokenPath, tokenAnswer, tokenSource } from "../../contract/reapi.ts";
 import { readCredentials } from "../../daemon/api/client/credentials/index-file.ts";
+import { credentialOf } from "../../daemon/api/client/credentials/open.ts";
 import { loadProfile } from "../../daemon/api/client/settings.ts";
 import { nameOf, readToken } from "../../shim/credentials/token.ts";
 
@@ -24,7 +26,7 @@ export interface Question {
  * @returns undefined for a host that nobody owns
  * @throws FlywheelError where there is a credential that cannot be had: a build without it would look like one with a dead cache
  */
-export function withoutDaemon({ paths, env, profile, asked, absent }: Question): CredentialAnswer | undefined {
+export async function withoutDaemon({ paths, env, profile, asked, absent }: Question): Promise<CredentialAnswer | undefined> {
   const source = tokenSource(fleetEnvironment(env), existsSync(projectedTokenPath));
   if (source.kind !== "none" && isReapiHost(loadProfile(paths, profile), asked.host)) {
     switch (source.kind) {
@@ -36,10 +38,20 @@ export function withoutDaemon({ paths, env, profile, asked, absent }: Question):
     }
   }
   if (absent === undefined) return undefined;
-  const owned = readCredentials(paths).entries.some((entry) => {
+  const owners = readCredentials(paths).entries.filter((entry) => {
     const endpoint = endpointOf(entry);
-    return entry.profile === profile && endpoint !== undefined && asksAbout(asked, endpoint);
+    return entry.profile === profile && entry.kind === "bazel" && endpoint !== undefined && asksAbout(asked, endpoint);
   });
-  if (owned) throw absent;
-  return undefined;
+  if (owners.length === 0) return undefined;
+  // A runner has no daemon: a file can be read here as well. A keyring could ask somebody who is not there.
+  const [owner] = owners;
+  const inFile = owner !== undefined && owners.length === 1 && owner.how.scheme !== "mtls" && owner.how.store === "file";
+  if (!inFile) throw absent;
+  if (hasExpired(owner, new Date())) {
+    throw new FlywheelError("credentials-unusable", `the credential of ${owner.endpoint} expired at ${owner.expires}`, {
+      next: loginCommand(owner),
+    });
+  }
+  const authorization = authorizationOf(await credentialOf(paths, owner), "bazel");
+  return { headers: authorization === undefined ? {} : { Authorization: [authorization.reveal()] }, expires: owner.expires };
 }

@@ -52,6 +52,13 @@ export async function credentialsFor(
       return { kind: "refuse", reason, next: [next, `${logoutCommand(entry)}   (the cache answers anybody)`] };
     }
     case "flags":
+      if (presentation.flags.some(isForEveryHost) && named.flags.some(isForEveryHost)) {
+        return {
+          kind: "refuse",
+          reason: `Bazel's option cannot name ${endpoint.host} as the host of a helper, and of two helpers for every host it asks only the last`,
+          next: ["give BAZEL_CREDENTIAL_HELPER its hosts: <host>=<absolute path>"],
+        };
+      }
       return { kind: "given", flags: [...named.flags, ...presentation.flags], startup: [], why: named.why };
     case "header": {
       const rc = await credentials.rcFile(profile, entry, endpoint, presentation.imports ?? []);
@@ -79,6 +86,11 @@ export function tokenFor({ host, scheme }: Endpoint, env: Environment, { profile
     case "file":
       return source;
   }
+}
+
+/** CredentialHelperProvider: of several that name no host the last one counts. */
+function isForEveryHost(flag: string): boolean {
+  return flag.startsWith("--credential_helper=/");
 }
 
 interface Given {

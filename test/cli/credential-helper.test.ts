@@ -8,8 +8,9 @@ import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { apiVersion, apiVersionHeader, type CredentialAnswer, type CredentialRequest } from "../../contract/api.ts";
 import { type CredentialEntry, noCredentials } from "../../contract/credential.ts";
-import { pathsFrom, socketPath } from "../../contract/paths.ts";
+import { pathsFrom, secretPath, socketPath } from "../../contract/paths.ts";
 import { changeCredentials } from "../../daemon/api/client/credentials/index-file.ts";
+import { login } from "../daemon/credentials/login.ts";
 import { logIn } from "../fixtures/credentials/login.ts";
 import { makeStage } from "../fixtures/stage.ts";
 
@@ -136,7 +137,7 @@ describe("with a daemon", () => {
 });
 
 function entryAt(endpoint: string): CredentialEntry {
-  const how = { scheme: "bearer", store: "file" } as const;
+  const how = { scheme: "bearer", store: "keyring" } as const;
   return { profile: "default", kind: "bazel", endpoint, how, generation: "0".repeat(32), at: "", expires: null, legacyHeader: false };
 }
 
@@ -149,6 +150,33 @@ describe("without a daemon", () => {
     const own = await call({ uri: "https://cache.example:9092/x" });
     expect([own.exitCode, own.stdout]).toEqual([1, ""]);
     expect(own.stderr).toMatch(/^flywheel-credential-helper: the daemon cannot be reached: it is not running; next: flywheel up$/);
+  });
+
+  test("reads a secret that is kept in a file itself, as on a runner; one that has expired is an error", async () => {
+    const ours = "grpcs://cache.example:9092";
+    const uri = "https://cache.example:9092/x";
+    const { generation } = await login(paths(), { endpoint: ours, how: { token: secret } });
+    expect(JSON.parse((await call({ uri })).stdout)).toEqual({ headers: { Authorization: [`Bearer ${secret}`] } });
+    rmSync(secretPath(paths(), generation));
+    expect(await call({ uri })).toMatchObject({ exitCode: 1, stdout: "", stderr: expect.stringContaining("no longer holds the secret") });
+    await login(paths(), { endpoint: ours, how: { token: secret }, expires: "2020-01-01T00:00:00Z" });
+    expect(await call({ uri })).toMatchObject({ exitCode: 1, stdout: "", stderr: expect.stringContaining("expired at 2020-") });
+    await login(paths(), { endpoint: ours, how: { token: secret }, store: "keyring" });
+    expect(await call({ uri })).toMatchObject({ exitCode: 1, stdout: "", stderr: expect.stringContaining("the daemon cannot be reached") });
+  });
+
+  test("leaves the user's own netrc to Bazel's other questions, as if nobody had named a helper", async () => {
+    const basic = `Basic ${Buffer.from(`ann:${secret}`).toString("base64")}`;
+    const netrc = `machine archives.example login ann password ${secret}\n`;
+    writeFileSync(join(root, ".netrc"), netrc, { mode: 0o600 });
+    expect(JSON.parse((await call({ uri: "https://archives.example/a.tgz" })).stdout)).toEqual({ headers: { Authorization: [basic] } });
+    expect((await call({ uri: "https://other.example/a.tgz" })).stdout).toBe('{"headers":{}}');
+    writeFileSync(join(root, "elsewhere"), netrc.replace("archives", "other"), { mode: 0o600 });
+    const named = { NETRC: join(root, "elsewhere") };
+    expect(JSON.parse((await call({ uri: "https://other.example/a.tgz" }, named)).stdout)).toEqual({ headers: { Authorization: [basic] } });
+    // Of a login's own endpoint nothing but the login speaks.
+    await daemon(owner);
+    expect(JSON.parse((await call({ uri: "https://cache.example/x" })).stdout).headers).toEqual({ Authorization: [`Bearer ${secret}`] });
   });
 
   describe("honours the fleet's tokens", () => {

@@ -492,6 +492,20 @@ describe("credentials", () => {
   };
   const bare = flags(false);
 
+  it("takes nobody else's place where Bazel's option cannot name the host", async () => {
+    const url = "http://[fd7a:115c:a1e0::5]:8080";
+    login({ endpoint: url });
+    const cache = { endpoint: endpoint(url), aliases: [], upload: false, instanceName: undefined };
+    const standing: Standing = { state: "attached", cache, localProof: false };
+    const env = bazelThatSays("7.4.1");
+    const alone = await decided({ env, standing });
+    expect(alone.decision).toMatchObject({ kind: "inject" });
+    const beside = await decided({ env: { ...env, BAZEL_CREDENTIAL_HELPER: "/own/helper" }, standing });
+    expect(beside.decision).toMatchObject({ kind: "refuse", next: [expect.stringContaining("BAZEL_CREDENTIAL_HELPER")] });
+    const scoped = await decided({ env: { ...env, BAZEL_CREDENTIAL_HELPER: "archives.example=/own/helper" }, standing });
+    expect(scoped.decision).toMatchObject({ kind: "inject" });
+  });
+
   it("asks for the version only where somebody is logged in to the attached cache", async () => {
     script(join(root, "bazel"), `touch ${join(root, "asked")}`);
     const env = { GF_REAL_BAZEL: join(root, "bazel"), PATH: "/usr/bin:/bin" };
