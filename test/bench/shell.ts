@@ -69,8 +69,8 @@ async function session([file, ...args]: readonly [string, ...string[]]): Promise
     await until("k");
     echoes.push(performance.now() - typed);
   }
-  // Ctrl-C: the line is not for running. The end is in two words, so that its echo is not taken for it.
-  input.write("\x03");
+  // Ctrl-U: the line is not for running. The end is in two words, so that its echo is not taken for it.
+  input.write("\x15");
   const asked = performance.now();
   input.write("cat long; echo en''d-of-it\r");
   await until("end-of-it");
