@@ -27,7 +27,7 @@ export async function bazelVersion(tool: BazelName, root: string, env: Environme
 }
 
 /** What names a version, in bazelisk's order; undefined where nothing does. */
-function askedVersion(root: string, env: Environment): string | undefined {
+export function askedVersion(root: string, env: Environment): string | undefined {
   const rc = /^\s*USE_BAZEL_VERSION\s*=\s*(\S+)/m.exec(small(join(root, ".bazeliskrc")))?.[1];
   const file = small(join(root, ".bazelversion")).split("\n")[0]?.trim();
   return env["USE_BAZEL_VERSION"] || rc || file || undefined;
