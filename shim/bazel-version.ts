@@ -16,7 +16,7 @@ const patience = 2000;
  * @returns undefined where nobody can tell: a workspace's own tools/bazel, bazelisk without a version that is pinned
  */
 export async function bazelVersion(tool: BazelName, root: string, env: Environment): Promise<BazelVersion | undefined> {
-  const { file, path } = findRealTool(tool, { ...env });
+  const { file, path } = findRealTool(tool, env);
   if (file === undefined || existsSync(join(root, "tools/bazel"))) return undefined;
   const real = realpathSync(file);
   // A script, as bazelisk from npm and Debian's bazel are, runs the version that the workspace asks for.

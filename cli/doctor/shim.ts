@@ -62,7 +62,7 @@ function placed(own: string, directories: readonly string[], shims: readonly str
 function placedTools(env: Environment, directories: readonly string[], shims: readonly string[]): readonly Check[] {
   if (shims.length === 0) return [];
   return shimFamilies.flatMap(({ tool, names }) => {
-    if (tool === undefined || findRealTool(tool, { ...env }).file === undefined) return [];
+    if (tool === undefined || findRealTool(tool, env).file === undefined) return [];
     const first = shims.find((directory) => isProgram(join(directory, tool)));
     if (first !== undefined) return earlierThan(first, names, directories);
     return [
@@ -104,7 +104,7 @@ function copies(directories: readonly string[]): readonly Check[] {
 
 function realTools(env: Environment, guarded: boolean): readonly Check[] {
   const chosen = bazelNames.filter((name) => env[realToolVariable(name)]);
-  const tools = bazelNames.map((name) => ({ name, file: findRealTool(name, { ...env }).file }));
+  const tools = bazelNames.map((name) => ({ name, file: findRealTool(name, env).file }));
   const found = tools.filter((tool): tool is { name: (typeof bazelNames)[number]; file: string } => tool.file !== undefined);
   const checks: Check[] = [];
   for (const name of chosen) {
