@@ -6,7 +6,7 @@
 export type Tool = "bazel" | "nix";
 
 export const bazelSchemes = ["grpc", "grpcs", "http", "https"] as const;
-export const nixSchemes = ["http", "https"] as const;
+const nixSchemes = ["http", "https"] as const;
 export type Scheme = (typeof bazelSchemes)[number];
 
 declare const valid: unique symbol;

@@ -6,7 +6,7 @@ import { FlywheelError } from "../../contract/errors.ts";
 import { typed } from "../../contract/quote.ts";
 import { printable } from "../../contract/text.ts";
 import { withoutWaiting } from "../../daemon/api/client/bounded.ts";
-import { bazelNames, markerFile, realToolVariable, type ShimName, shimFamilies } from "../../shim/fast-path.ts";
+import { bazelNames, markerFile, realToolVariable, type ShimName, shimFamilies } from "../../shim/fast-path/names.ts";
 import { findRealTool, isProgram } from "../../shim/tool.ts";
 import { shimDirectory } from "../package.ts";
 import type { Facts } from "./facts.ts";
