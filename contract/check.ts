@@ -4,7 +4,7 @@
  * here, their known holes are closed, and all errors are reported at once. It judges words, not
  * caches: what passes is consistent, not proved.
  */
-import { bazelSchemes, type Endpoint, isLoopback, parseEndpoint, redacted } from "./endpoint.ts";
+import { bazelSchemes, type Endpoint, holdsPlaceholder, isLoopback, parseEndpoint, redacted } from "./endpoint.ts";
 import { type Context, type Environment, type FleetEnvironment, fleetEnvironment } from "./environment.ts";
 import { Exit } from "./exit.ts";
 import { inferMode, isSubstrateMode, type ProfileState, profileStates, type SubstrateMode, substrateModes } from "./mode.ts";
@@ -216,8 +216,9 @@ function checkEndpoint(variable: string, text: string | undefined, env: FleetEnv
   };
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase();
   const host = looseHost(text);
-  const placeholder = /\$\{|\}|\$[A-Za-z_(]|%workspace%/.test(text);
-  if (placeholder) add("endpoint-placeholder", "holds a placeholder that nothing expanded", "set it to a real endpoint, or unset it");
+  if (holdsPlaceholder(text)) {
+    add("endpoint-placeholder", "holds a placeholder that nothing expanded", "set it to a real endpoint, or unset it");
+  }
   if (scheme === undefined || !(bazelSchemes as readonly string[]).includes(scheme)) {
     add(
       "endpoint-scheme",
@@ -312,7 +313,7 @@ function checkPaths(env: FleetEnvironment): ContractError[] {
     ["BAZEL_DISTDIR", env.distdirs],
   ] as const;
   return paths.flatMap(([variable, values]) =>
-    values.some((value) => /[{}]|\$[A-Za-z_(]|%workspace%/.test(value))
+    values.some(holdsPlaceholder)
       ? [
           {
             rule: "path-placeholder" as const,

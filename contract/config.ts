@@ -1,6 +1,8 @@
 /** The user's configuration: TOML text in, typed values out, errors that name file, line and what was expected. */
 import { parse, TomlError } from "smol-toml";
 import * as v from "valibot";
+import { builtInProfiles } from "./built-in-profiles.ts";
+import type { Tool } from "./endpoint.ts";
 import { FlywheelError } from "./errors.ts";
 import { gloriousflywheel, type Profile, profileSchema, resolveProfile } from "./profile.ts";
 import { profileName } from "./published.ts";
@@ -77,6 +79,17 @@ export interface Config {
   };
 }
 
+/** What config.toml names is the default profile's alone, so that no organisation's builds go to another's cache. */
+export function namedFor(
+  profile: string,
+  kind: Tool,
+  config: Pick<Config, "endpoints" | "localProof">,
+): { readonly endpoints: readonly string[]; readonly localProof: readonly string[] } {
+  return profile === "default"
+    ? { endpoints: config.endpoints[kind], localProof: config.localProof[kind] }
+    : { endpoints: [], localProof: [] };
+}
+
 /**
  * @param text the content of config.toml; empty text gives the defaults
  * @param file its path, for messages
@@ -104,13 +117,13 @@ export function parseConfig(text: string, file: string): Config {
 }
 
 /**
- * @param name the profile's name; `default` without a file is the built-in one
+ * @param name the profile's name; without a file one that is built in
  * @param text the content of profiles/<name>.toml, or undefined where there is none
  * @throws FlywheelError `config-invalid`
  */
 export function parseProfile(name: string, text: string | undefined, file: string): Profile {
   if (text !== undefined) return resolveProfile(name, checked(profileSchema, text, file));
-  if (name === "default" || name === gloriousflywheel.name) return { ...gloriousflywheel, name };
+  if (builtInProfiles.includes(name)) return { ...gloriousflywheel, name };
   throw new FlywheelError("config-invalid", `there is no profile named ${printable(name, 40)}`, { next: `write ${file}` });
 }
 

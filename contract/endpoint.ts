@@ -6,7 +6,7 @@
 export type Tool = "bazel" | "nix";
 
 export const bazelSchemes = ["grpc", "grpcs", "http", "https"] as const;
-export const nixSchemes = ["http", "https"] as const;
+const nixSchemes = ["http", "https"] as const;
 export type Scheme = (typeof bazelSchemes)[number];
 
 declare const valid: unique symbol;
@@ -55,7 +55,7 @@ function fail(fault: EndpointFault, message: string): EndpointResult {
 export function parseEndpoint(text: string, kind: Tool): EndpointResult {
   if (text === "") return fail("empty", "the endpoint is empty");
   if (text.length > longest) return fail("too-long", `the endpoint is longer than ${longest} characters`);
-  if (/[{}]|\$[A-Za-z_(]|%workspace%/.test(text)) return fail("placeholder", "the endpoint holds a placeholder that nothing expanded");
+  if (holdsPlaceholder(text)) return fail("placeholder", "the endpoint holds a placeholder that nothing expanded");
   if (/[^A-Za-z0-9.:/_@[\]~-]/.test(text)) return fail("character", "the endpoint holds a character that no endpoint needs");
   const match = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/]*)(\/.*)?$/.exec(text);
   const schemes: readonly string[] = kind === "bazel" ? bazelSchemes : nixSchemes;
@@ -84,6 +84,11 @@ export function parseEndpoint(text: string, kind: Tool): EndpointResult {
     url: `${scheme}://${shownHost}${shownPort}${path}`,
   };
   return { ok: true, endpoint: endpoint as Endpoint };
+}
+
+/** Whether a text still holds a variable, or Bazel's `%workspace%`: what expands neither takes it as it stands. */
+export function holdsPlaceholder(text: string): boolean {
+  return /[{}]|\$[A-Za-z_(]|%workspace%/.test(text);
 }
 
 /** Whether two endpoints are one: scheme, host, port (explicit or not) and path agree. */

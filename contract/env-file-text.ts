@@ -6,7 +6,7 @@ import { type EnvFileVariable, envFileVariables } from "./environment.ts";
 
 const opening = "# >>> flywheel enroll >>>";
 const closing = "# <<< flywheel enroll <<<";
-const block = /# >>> flywheel enroll >>>\n[\s\S]*?\n# <<< flywheel enroll <<<\n/;
+const block = new RegExp(`${opening}\\n[\\s\\S]*?\\n${closing}\\n`);
 /** What stands before a line that the block overrules: a variable that is set twice has the file refused. */
 const aside = "#flywheel# ";
 

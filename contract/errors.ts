@@ -1,25 +1,28 @@
+/** What an error is, for machines: stable, and the same on the daemon's socket. */
+export const errorCodes = [
+  "usage",
+  "config-invalid",
+  "endpoint-invalid",
+  "runtime-directory-unsafe",
+  "state-directory-unusable",
+  "daemon-unreachable",
+  "daemon-start-failed",
+  "tailnet-unreachable",
+  "tool-not-found",
+  "env-file-invalid",
+  "credentials-unusable",
+  "keyring-missing",
+  "keyring-locked",
+  "keyring-denied",
+  "protocol",
+  "internal",
+] as const;
+export type ErrorCode = (typeof errorCodes)[number];
+
 /**
- * The one error class. `code` is stable and for machines; `message` is one line in the user's words;
+ * The one error class. `code` is for machines; `message` is one line in the user's words;
  * `next` is what to type or do next. What went wrong beneath is `cause`.
  */
-export type ErrorCode =
-  | "usage"
-  | "config-invalid"
-  | "endpoint-invalid"
-  | "runtime-directory-unsafe"
-  | "state-directory-unusable"
-  | "daemon-unreachable"
-  | "daemon-start-failed"
-  | "tailnet-unreachable"
-  | "tool-not-found"
-  | "env-file-invalid"
-  | "credentials-unusable"
-  | "keyring-missing"
-  | "keyring-locked"
-  | "keyring-denied"
-  | "protocol"
-  | "internal";
-
 export class FlywheelError extends Error {
   override readonly name = "FlywheelError";
   readonly code: ErrorCode;

@@ -5,7 +5,7 @@ import * as v from "valibot";
  * Actions by who did them, in the words of Bazel's `N processes: …` line. Of Nix: store paths substituted by the
  * attached cache (hits), by another cache (other), and derivations built (misses).
  */
-export const countsSchema = v.object({
+const countsSchema = v.object({
   /** Answered by the shared cache. */
   hits: v.number(),
   /** Answered by another cache: a disk cache, where Bazel tells it apart; another substituter. */
@@ -20,9 +20,9 @@ export const countsSchema = v.object({
 export type Counts = v.InferOutput<typeof countsSchema>;
 
 /** Where figures were read: Bazel's command.log, its build event file, or Nix's internal-json log. */
-export const recordSources = ["command.log", "build-events", "internal-json"] as const;
+const recordSources = ["command.log", "build-events", "internal-json"] as const;
 
-export const tallySchema = v.variant("state", [
+const tallySchema = v.variant("state", [
   v.object({
     state: v.literal("counted"),
     counts: countsSchema,

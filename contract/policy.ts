@@ -4,6 +4,7 @@
  * file" and "Tailscale Services"; headscale's "Policy" and "Tags". Every value in them has passed the profile's grammar.
  */
 import type { Tool } from "./endpoint.ts";
+import { portsOf } from "./ports.ts";
 import type { Profile } from "./profile.ts";
 
 export interface PolicyPart {
@@ -25,15 +26,13 @@ export function policyAdvice(profile: Profile, kinds: readonly Tool[]): PolicyAd
   return { kinds, tailscale: tailscale(profile, kinds), headscale: headscale(profile, kinds) };
 }
 
-/** The ports that discovery tries, in its order. */
-function portsOf(profile: Profile, kind: Tool): readonly number[] {
-  const all =
-    kind === "bazel" ? [...profile.bazel.grpcPorts, ...profile.bazel.httpPorts] : [...profile.nix.httpsPorts, ...profile.nix.httpPorts];
-  return [...new Set(all)];
+/** Each once: the same port may be tried by two schemes. */
+function portNumbers(profile: Profile, kind: Tool): readonly number[] {
+  return [...new Set(portsOf(profile, kind).map(({ port }) => port))];
 }
 
 function tailscale(profile: Profile, kinds: readonly Tool[]): PolicyPart {
-  const tcp = (kind: Tool): readonly string[] => portsOf(profile, kind).map((port) => `tcp:${port}`);
+  const tcp = (kind: Tool): readonly string[] => portNumbers(profile, kind).map((port) => `tcp:${port}`);
   const owners = tagsOf(profile, kinds).map((tag) => `  ${quoted(tag)}: ["autogroup:admin"],`);
   const grant = (dst: string, kind: Tool): string =>
     `  {"src": ["autogroup:member"], "dst": [${quoted(dst)}],\n   "ip": [${tcp(kind).map(quoted).join(", ")}]},`;
@@ -68,7 +67,7 @@ function tailscale(profile: Profile, kinds: readonly Tool[]): PolicyPart {
     ...kinds.map((kind) => `#   ${profile[kind].service}: ${tcp(kind).join(", ")}`),
     "# and serve it from the tagged machine, each port that it listens on",
     ...kinds.flatMap((kind) =>
-      portsOf(profile, kind)
+      portNumbers(profile, kind)
         .slice(0, 1)
         .map((port) => `sudo tailscale serve --service=${profile[kind].service} --tcp=${port} 127.0.0.1:${port}`),
     ),
@@ -85,7 +84,7 @@ function headscale(profile: Profile, kinds: readonly Tool[]): PolicyPart {
     '"acls": [',
     ...kinds.map(
       (kind) =>
-        `  {"action": "accept", "proto": "tcp", "src": ["autogroup:member"],\n   "dst": [${quoted(`${profile[kind].tag}:${portsOf(profile, kind).join(",")}`)}]},`,
+        `  {"action": "accept", "proto": "tcp", "src": ["autogroup:member"],\n   "dst": [${quoted(`${profile[kind].tag}:${portNumbers(profile, kind).join(",")}`)}]},`,
     ),
     "],",
   ];

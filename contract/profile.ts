@@ -141,7 +141,7 @@ export interface Profile {
   readonly contract: { readonly stale: readonly string[]; readonly runnerLabels: readonly string[] };
 }
 
-/** What a profile has that says nothing: the conventions, and no organisation's names, keys or tailnet. */
+/** The values of a profile that sets nothing: the conventions, and no organisation's names, keys or tailnet. */
 const conventions: Omit<Profile, "name"> = {
   tailnet: { name: undefined, magicDnsSuffix: undefined },
   bazel: {

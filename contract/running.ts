@@ -38,9 +38,11 @@ export interface RunningMark {
  */
 export function parseMark(name: string, text: string): RunningMark | undefined {
   if (!/^[1-9][0-9]{0,9}$/.test(name)) return undefined;
+  const head = `${runningVersion}\n`;
+  if (!text.startsWith(head)) return undefined;
   const match =
-    /^flywheel-running 2\ntool ([a-z][a-z-]{0,31})\ncommand ([A-Za-z0-9_-]{1,64})\nprofile ([a-z0-9-]{1,32})\nendpoint (\S{1,512})\nrecord (none|[0-9a-f-]{1,36})\nboot (none|[0-9a-f-]{1,36})\nstarted ([0-9]{1,12})\ndirectory ([\s\S]*)\n$/.exec(
-      text,
+    /^tool ([a-z][a-z-]{0,31})\ncommand ([A-Za-z0-9_-]{1,64})\nprofile ([a-z0-9-]{1,32})\nendpoint (\S{1,512})\nrecord (none|[0-9a-f-]{1,36})\nboot (none|[0-9a-f-]{1,36})\nstarted ([0-9]{1,12})\ndirectory ([\s\S]*)\n$/.exec(
+      text.slice(head.length),
     );
   if (match === null) return undefined;
   const [, tool = "", command = "", profile = "", url = "", record = "", boot = "", started = "", directory = ""] = match;

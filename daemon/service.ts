@@ -18,6 +18,7 @@ import type {
 import { apiVersion, mostRecent } from "../contract/api.ts";
 import type { Attachment } from "../contract/attachment.ts";
 import { hasSources } from "../contract/bazel/repositories.ts";
+import { builtInProfiles } from "../contract/built-in-profiles.ts";
 import type { Candidate, ProbeResult } from "../contract/candidate.ts";
 import type { Config } from "../contract/config.ts";
 import type { Tool } from "../contract/endpoint.ts";
@@ -501,7 +502,7 @@ export class Service implements ApiHandlers {
   }
 
   #exists(name: string): boolean {
-    return name === "default" || name === "gloriousflywheel" || existsSync(`${this.#options.paths.config}/profiles/${name}.toml`);
+    return builtInProfiles.includes(name) || existsSync(`${this.#options.paths.config}/profiles/${name}.toml`);
   }
 
   async #discover(profile: Profile): ReturnType<typeof discover> {

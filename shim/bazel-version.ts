@@ -16,7 +16,7 @@ const patience = 2000;
  * @returns undefined where nobody can tell: a workspace's own tools/bazel, bazelisk without a version that is pinned
  */
 export async function bazelVersion(tool: BazelName, root: string, env: Environment): Promise<BazelVersion | undefined> {
-  const { file, path } = findRealTool(tool, { ...env });
+  const { file, path } = findRealTool(tool, env);
   if (file === undefined || existsSync(join(root, "tools/bazel"))) return undefined;
   const real = realpathSync(file);
   // A script, as bazelisk from npm and Debian's bazel are, runs the version that the workspace asks for.
@@ -27,7 +27,7 @@ export async function bazelVersion(tool: BazelName, root: string, env: Environme
 }
 
 /** What names a version, in bazelisk's order; undefined where nothing does. */
-function askedVersion(root: string, env: Environment): string | undefined {
+export function askedVersion(root: string, env: Environment): string | undefined {
   const rc = /^\s*USE_BAZEL_VERSION\s*=\s*(\S+)/m.exec(small(join(root, ".bazeliskrc")))?.[1];
   const file = small(join(root, ".bazelversion")).split("\n")[0]?.trim();
   return env["USE_BAZEL_VERSION"] || rc || file || undefined;

@@ -13,18 +13,6 @@ import { bazelFastPath } from "./fast-path/bazel.ts";
 import type { ShimName } from "./fast-path/names.ts";
 import { nixFastPath } from "./fast-path/nix.ts";
 
-export {
-  type BazelName,
-  bazelNames,
-  familyDirectory,
-  isShimName,
-  markerFile,
-  realToolVariable,
-  type ShimName,
-  shimFamilies,
-  shimNames,
-} from "./fast-path/names.ts";
-
 /** The whole text of the script for one name. */
 export function fastPath(name: ShimName): string {
   return isNixName(name) ? nixFastPath(name) : bazelFastPath(name);

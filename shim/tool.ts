@@ -1,6 +1,7 @@
 /** Finds the real tool and gives PATH back, by the same rules as the fast path: for `explain`, `shim path --real` and tests. */
 import { accessSync, constants, existsSync, realpathSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import type { Environment } from "../contract/environment.ts";
 import { markerFile, realToolVariable, type ShimName } from "./fast-path/names.ts";
 
 export interface RealTool {
@@ -10,7 +11,7 @@ export interface RealTool {
   readonly path: string;
 }
 
-export function findRealTool(name: ShimName, env: NodeJS.ProcessEnv): RealTool {
+export function findRealTool(name: ShimName, env: Environment): RealTool {
   const kept = (env["PATH"] ?? "").split(":").filter((directory) => !existsSync(join(directory || ".", markerFile)));
   const chosen = env[realToolVariable(name)];
   if (chosen !== undefined && chosen !== "")

@@ -58,7 +58,7 @@ export default defineCommand({
     }
     // A runner's log may be public.
     const hidden = redact || fleetEnvironment(context.env).context !== "developer-machine";
-    const shown = hidden ? (await import("../doctor/gather.ts")).redactedReport(facts, report) : report;
+    const shown = hidden ? (await import("../doctor/redact.ts")).redactedReport(facts, report) : report;
     if (context.output.format === "json") context.output.json(shown);
     else context.output.line(viewReport(shown, context.output.paint, widthOf(context.output)));
     return report.ok ? Exit.ok : Exit.failed;

@@ -19,9 +19,8 @@ export default defineCommand({
     { code: Exit.notFound, means: "there is no such tool; else the tool's own code" },
   ],
   async run(context, options, [tool = "", ...args]) {
-    const env = withChosenProfile(context.env, context.profileChoice);
     refuseBrokenWords(args, `call the shim itself: PATH="$(flywheel shim path):$PATH" GF_GUARD_SCOPE=all ${tool} …`);
     if (options.record) return (await import("../record/record.ts")).record(tool, args, context);
-    return replaceProcess(shimOf(tool), args, { ...env, GF_GUARD_SCOPE: "all" });
+    return replaceProcess(shimOf(tool), args, { ...withChosenProfile(context.env, context.profileChoice), GF_GUARD_SCOPE: "all" });
   },
 });

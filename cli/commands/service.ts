@@ -10,7 +10,7 @@ import { DaemonClient } from "../../daemon/api/client/connection.ts";
 import { describeHello } from "../../daemon/api/client/skew.ts";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
-import { confirmed } from "../output/ask.ts";
+import { confirmed, type Decision } from "../output/ask.ts";
 import { waitingFor } from "../output/progress.ts";
 import { applyEdit, diff, type Edit } from "../rc/file.ts";
 import { inspect, type Unit } from "../service/inspect.ts";
@@ -88,10 +88,9 @@ async function install(context: Context, manager: Manager, units: readonly Unit[
   }
   const speaks = (await tried(manager.answers, env)) !== undefined;
   const left = speaks ? [] : manager.start;
-  if (edits.length === 0 && (await runs(manager, env)))
-    return report(context, manager, { edits, changed: true, steps: left, dryRun: false });
-  if (!(await agreed(context, edits, manager.start, consent)))
-    return report(context, manager, { edits, changed: false, steps: [], dryRun: consent.dryRun });
+  if (edits.length === 0 && (await runs(manager, env))) return report(context, manager, { edits, decision: "agreed", steps: left });
+  const decision = await decide(context, edits, manager.start, consent);
+  if (decision !== "agreed") return report(context, manager, { edits, decision, steps: [] });
   for (const edit of edits) await applyEdit(edit);
   if (speaks) {
     await waitingFor(output, "starting the service", async () => {
@@ -102,7 +101,7 @@ async function install(context: Context, manager: Manager, units: readonly Unit[
       await prove(context, manager);
     });
   }
-  return report(context, manager, { edits, changed: true, steps: left, dryRun: false });
+  return report(context, manager, { edits, decision, steps: left });
 }
 
 async function uninstall(context: Context, manager: Manager, units: readonly Unit[], consent: Consent): Promise<number> {
@@ -112,8 +111,8 @@ async function uninstall(context: Context, manager: Manager, units: readonly Uni
   const edits = there.map(({ remove }) => remove);
   const speaks = (await tried(manager.answers, env)) !== undefined;
   const steps = edits.length === 0 ? [] : [...manager.stop, ...manager.forget];
-  if (!(await agreed(context, edits, steps, consent)))
-    return report(context, manager, { edits, changed: false, steps: [], dryRun: consent.dryRun });
+  const decision = await decide(context, edits, steps, consent);
+  if (decision !== "agreed") return report(context, manager, { edits, decision, steps: [] });
   // What is not loaded cannot be stopped: no reason to keep its file.
   if (speaks) {
     await waitingFor(output, "stopping the service", async () => {
@@ -126,18 +125,18 @@ async function uninstall(context: Context, manager: Manager, units: readonly Uni
   for (const edit of edits) await applyEdit(edit);
   if (speaks) for (const step of manager.forget) await done(step, env);
   const left = speaks || edits.length === 0 ? [] : manager.left.steps;
-  return report(context, manager, { edits, changed: true, steps: left, dryRun: false });
+  return report(context, manager, { edits, decision, steps: left });
 }
 
 /** Shows what is about to be written and run, and asks. Where there is nothing to write, nothing is asked. */
-async function agreed({ output }: Context, edits: readonly Edit[], steps: readonly Step[], { dryRun, yes }: Consent): Promise<boolean> {
+async function decide({ output }: Context, edits: readonly Edit[], steps: readonly Step[], { dryRun, yes }: Consent): Promise<Decision> {
   if (output.format === "human") {
     const show = (line: string): void => (dryRun ? output.line(line) : output.notice(line));
     for (const edit of edits) show(diff(edit));
     if (edits.length > 0) for (const step of steps) show(`run  ${step.join(" ")}`);
   }
-  if (dryRun) return false;
-  return edits.length === 0 || confirmed(output, "Make this change?", { yes });
+  if (dryRun) return "dry-run";
+  return edits.length === 0 || (await confirmed(output, "Make this change?", { yes })) ? "agreed" : "declined";
 }
 
 /** A daemon that runs without the service would lose its socket to it: it is asked to end, in order. */
@@ -178,33 +177,33 @@ async function prove({ paths, output }: Context, manager: Manager): Promise<void
 
 interface Outcome {
   readonly edits: readonly Edit[];
-  readonly changed: boolean;
+  readonly decision: Decision;
   /** What is left for a person to type, where the manager did not answer. */
   readonly steps: readonly Step[];
-  readonly dryRun: boolean;
 }
 
-function report({ output }: Context, manager: Manager, { edits, changed, steps, dryRun }: Outcome): number {
+function report({ output }: Context, manager: Manager, { edits, decision, steps }: Outcome): number {
+  const exit = decision === "declined" ? Exit.failed : Exit.ok;
   const removing = edits.some((edit) => edit.after === undefined);
   const next = steps.map((step) => step.join(" "));
   if (output.format === "json") {
     output.json({
       schema: 1,
       manager: manager.name,
-      changed: changed && edits.length > 0,
+      changed: decision === "agreed" && edits.length > 0,
       files: edits.map((edit) => ({ file: edit.file, diff: diff(edit) })),
       next,
     });
-    return changed || dryRun ? Exit.ok : Exit.failed;
+    return exit;
   }
   if (edits.length === 0) output.line("nothing to change");
-  else if (changed) output.line(`${removing ? "removed" : "wrote"} ${edits.map((edit) => edit.file).join(", ")}`);
-  else if (!dryRun) output.notice("nothing was changed");
+  else if (decision === "agreed") output.line(`${removing ? "removed" : "wrote"} ${edits.map((edit) => edit.file).join(", ")}`);
+  else if (decision === "declined") output.notice("nothing was changed");
   if (next.length > 0) {
     output.notice(`${manager.name} does not answer here, so type yourself:`);
     for (const line of next) output.notice(`  ${line}`);
   }
-  return changed || dryRun ? Exit.ok : Exit.failed;
+  return exit;
 }
 
 async function status({ env, output }: Context, manager: Manager, units: readonly Unit[]): Promise<number> {

@@ -6,7 +6,7 @@ import { realToolVariable, shimNames } from "../../shim/fast-path/names.ts";
 import { findRealTool } from "../../shim/tool.ts";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
-import { confirmed } from "../output/ask.ts";
+import { confirmed, type Decision } from "../output/ask.ts";
 import { shimDirectory } from "../package.ts";
 import { pathBlock, type RcShell, rcShells, withBlock, withoutBlock } from "../rc/block.ts";
 import { applyEdit, diff, type Edit, planEdit, rcFile } from "../rc/file.ts";
@@ -50,28 +50,44 @@ export default defineCommand({
       ),
     );
     const changes = edits.filter((edit) => edit.before !== edit.after);
-    const made = dryRun || changes.length === 0 || (await make(context, changes, yes));
-    report(context, changes, { dryRun, made });
-    return made ? Exit.ok : Exit.failed;
+    const decision = await decide(context, changes, { dryRun, yes });
+    if (decision === "agreed") for (const edit of changes) await applyEdit(edit);
+    report(context, changes, decision);
+    return decision === "declined" ? Exit.failed : Exit.ok;
   },
 });
 
-async function make({ output }: Context, changes: readonly Edit[], yes: boolean): Promise<boolean> {
+/** Where there is nothing to change, nothing is asked. */
+async function decide({ output }: Context, changes: readonly Edit[], given: { dryRun: boolean; yes: boolean }): Promise<Decision> {
+  if (given.dryRun) return "dry-run";
+  if (changes.length === 0) return "agreed";
   if (output.format === "human") for (const edit of changes) output.notice(diff(edit));
-  if (!(await confirmed(output, "Make this change?", { yes }))) return false;
-  for (const edit of changes) await applyEdit(edit);
-  return true;
+  return (await confirmed(output, "Make this change?", given)) ? "agreed" : "declined";
 }
 
-function report({ output }: Context, changes: readonly Edit[], { dryRun, made }: { dryRun: boolean; made: boolean }): void {
+function report({ output }: Context, changes: readonly Edit[], decision: Decision): void {
   if (output.format === "json") {
-    output.json({ schema: 1, changed: made && !dryRun, files: changes.map((edit) => ({ file: edit.file, diff: diff(edit) })) });
+    output.json({
+      schema: 1,
+      changed: decision === "agreed" && changes.length > 0,
+      files: changes.map((edit) => ({ file: edit.file, diff: diff(edit) })),
+    });
     return;
   }
-  if (changes.length === 0) output.line("nothing to change");
-  else if (dryRun) for (const edit of changes) output.line(diff(edit));
-  else if (made) output.line(`changed ${changes.map((edit) => edit.file).join(", ")}; open a new shell for it to take effect`);
-  else output.notice("nothing was changed");
+  if (changes.length === 0) {
+    output.line("nothing to change");
+    return;
+  }
+  switch (decision) {
+    case "agreed":
+      output.line(`changed ${changes.map((edit) => edit.file).join(", ")}; open a new shell for it to take effect`);
+      return;
+    case "declined":
+      output.notice("nothing was changed");
+      return;
+    case "dry-run":
+      for (const edit of changes) output.line(diff(edit));
+  }
 }
 
 function chosenShells({ env }: Context, asked: string | undefined): readonly RcShell[] {
@@ -94,7 +110,7 @@ function printPath({ env, output }: Context, real: string | undefined): number {
     return Exit.ok;
   }
   const name = oneOf("--real", real, shimNames);
-  const { file } = findRealTool(name, { ...env });
+  const { file } = findRealTool(name, env);
   if (file === undefined)
     throw new FlywheelError("tool-not-found", `there is no ${real} on PATH`, {
       next: `install it, or name it in ${realToolVariable(name)}`,

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { envFileName, largestEnvFile, parseEnvFile } from "../../contract/env-file.ts";
 import { FlywheelError, messageOf } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
+import { nixPublicKey } from "../../contract/nix/key.ts";
 import { printable } from "../../contract/text.ts";
 import type { TrustStore } from "../../contract/trust.ts";
 import { localTime, table } from "../../contract/words.ts";
@@ -193,7 +194,7 @@ function realpathOr(path: string): string {
 }
 
 function nixKey(text: string | undefined): string {
-  if (text !== undefined && /^[A-Za-z0-9._-]+:[A-Za-z0-9+/]{43}=$/.test(text)) return text;
+  if (text !== undefined && nixPublicKey.test(text)) return text;
   throw new FlywheelError("usage", "expected a Nix public key: <name>:<base64 of 32 bytes>", {
     next: "ask the cache's operator for it; flywheel status names the one that an Attic cache shows",
   });

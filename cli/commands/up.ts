@@ -34,7 +34,7 @@ export default defineCommand({
     const deadline = started + seconds * 1000;
     const report = await waitingFor(output, "looking for a cache", () =>
       attach(paths, profile, deadline).catch((error: unknown) => {
-        // The one that answered was just ending: the next try starts another.
+        // The daemon that answered was shutting down, so start another.
         if (error instanceof FlywheelError && error.code === "daemon-unreachable") return attach(paths, profile, deadline);
         throw error;
       }),

@@ -1,5 +1,6 @@
 /** Values of this machine's own that completion offers. Starts no daemon, and a mistake of the configuration offers only less. */
 import { readdirSync } from "node:fs";
+import { builtInProfiles } from "../../contract/built-in-profiles.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import type { Paths } from "../../contract/paths.ts";
 import { profileName } from "../../contract/published.ts";
@@ -16,7 +17,7 @@ export async function valuesOf(kind: ValueKind, paths: Paths, profile: string): 
 
 function profiles({ config }: Paths): readonly string[] {
   const own = namesIn(`${config}/profiles`).flatMap((file) => (file.endsWith(".toml") ? [file.slice(0, -".toml".length)] : []));
-  return ["default", "gloriousflywheel", ...own.filter((name) => profileName.test(name)).sort()];
+  return [...builtInProfiles, ...own.filter((name) => profileName.test(name)).sort()];
 }
 
 function namesIn(directory: string): readonly string[] {

@@ -1,7 +1,7 @@
 /** config.toml, the profiles and trust.json: can they be read, and do they say what can be done? */
 import { readdirSync } from "node:fs";
 import type { Config } from "../../contract/config.ts";
-import { parseEndpoint, type Tool } from "../../contract/endpoint.ts";
+import { parseEndpoint, type Tool, withoutCredentials } from "../../contract/endpoint.ts";
 import type { FlywheelError } from "../../contract/errors.ts";
 import type { Paths } from "../../contract/paths.ts";
 import { profileName } from "../../contract/published.ts";
@@ -41,14 +41,10 @@ function endpoints(texts: readonly string[], kind: Tool): readonly Check[] {
     return parsed.ok
       ? []
       : [
-          fail(
-            "config-endpoint",
-            `endpoints.${kind} of config.toml holds one that is none: ${printable(text.replace(/\/\/[^/]*@/, "//…@"), 120)}`,
-            {
-              reason: parsed.message,
-              next: "mend it in config.toml, then flywheel up",
-            },
-          ),
+          fail("config-endpoint", `endpoints.${kind} of config.toml holds one that is none: ${printable(withoutCredentials(text), 120)}`, {
+            reason: parsed.message,
+            next: "mend it in config.toml, then flywheel up",
+          }),
         ];
   });
 }

@@ -1,15 +1,16 @@
 /** What `flywheel login` kept: where, until when, and whether nobody else can read it. No keyring is asked: that may open a dialog. */
-import { existsSync, readdirSync, type Stats, statSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type CredentialEntry, type CredentialIndex, hasExpired } from "../../contract/credential.ts";
 import { credentialWords } from "../../contract/credential-words.ts";
 import { loginCommand } from "../../contract/login-command.ts";
 import { type Paths, secretPath } from "../../contract/paths.ts";
 import { typed } from "../../contract/quote.ts";
-import { inspectRuntimeDirectory, reasonOf } from "../../daemon/api/client/directory.ts";
+import { inspectRuntimeDirectory } from "../../daemon/api/client/directory.ts";
 import { exposure } from "../login/exposure.ts";
 import { entryExpiry } from "../login/words.ts";
 import type { Facts } from "./facts.ts";
+import { look } from "./look.ts";
 import { type Check, checksOf } from "./report.ts";
 
 const { ok, warn, fail } = checksOf("credentials");
@@ -73,16 +74,16 @@ function files({ entries }: CredentialIndex, paths: Paths): readonly Check[] {
 }
 
 function secretFile(file: string, entry: CredentialEntry): readonly Check[] {
-  const stats = look(file);
-  if (typeof stats === "string") {
+  const seen = look(file);
+  if (seen.state !== "there") {
     return [
       fail("credential-file", `the secret of ${entry.endpoint} cannot be looked at`, {
-        reason: `${file}: ${stats}`,
+        reason: `${file}: ${seen.reason}`,
         next: loginCommand(entry),
       }),
     ];
   }
-  const fault = exposure(stats);
+  const fault = exposure(seen.stats);
   return fault === undefined
     ? []
     : [
@@ -107,16 +108,16 @@ function certificateFiles({ how, endpoint }: CredentialEntry): readonly Check[] 
   if (how.scheme !== "mtls") return [];
   const certificate = look(how.certificate);
   const key = look(how.key);
-  const fault = typeof key === "string" ? key : exposure(key);
+  const fault = key.state === "there" ? exposure(key.stats) : key.reason;
   return [
-    ...(typeof certificate === "string"
-      ? [
+    ...(certificate.state === "there"
+      ? []
+      : [
           fail("certificate", `the certificate for ${endpoint} cannot be read`, {
-            reason: `${how.certificate}: ${certificate}`,
+            reason: `${how.certificate}: ${certificate.reason}`,
             next: "put it back, or log in with another",
           }),
-        ]
-      : []),
+        ]),
     ...(fault === undefined
       ? []
       : [
@@ -126,13 +127,4 @@ function certificateFiles({ how, endpoint }: CredentialEntry): readonly Check[] 
           }),
         ]),
   ];
-}
-
-/** @returns the stats, or why it cannot be looked at */
-function look(path: string): Stats | string {
-  try {
-    return statSync(path);
-  } catch (error) {
-    return reasonOf(error);
-  }
 }

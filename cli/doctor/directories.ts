@@ -1,10 +1,10 @@
 /** The three directories: whose they are, who else may write, and whether there is room. */
-import { accessSync, constants, lstatSync, type Stats, statfsSync, statSync } from "node:fs";
-import { dirname } from "node:path";
+import { type Stats, statfsSync, statSync } from "node:fs";
 import { longestSocketPath, type Paths, socketPath } from "../../contract/paths.ts";
 import { typed } from "../../contract/quote.ts";
-import { inspectRuntimeDirectory, reasonOf } from "../../daemon/api/client/directory.ts";
+import { inspectRuntimeDirectory } from "../../daemon/api/client/directory.ts";
 import type { Facts } from "./facts.ts";
+import { look, nearest, writable } from "./look.ts";
 import { type Check, checksOf } from "./report.ts";
 
 const { ok, warn, fail } = checksOf("directories");
@@ -20,11 +20,11 @@ export function checkDirectories({ paths, status }: Facts): readonly Check[] {
 }
 
 function configuration(path: string): Check {
-  const stats = look(path);
-  if (stats === "absent") return ok("config-directory", `${path} is not there: the defaults hold`);
-  if (typeof stats === "string") return fail("config-directory", `${path} cannot be looked at`, { reason: stats });
+  const seen = look(path);
+  if (seen.state === "absent") return ok("config-directory", `${path} is not there: the defaults hold`);
+  if (seen.state === "unknown") return fail("config-directory", `${path} cannot be looked at`, { reason: seen.reason });
   return (
-    unsound("config-directory", path, stats, "it says what may be trusted") ??
+    unsound("config-directory", path, seen.stats, "it says what may be trusted") ??
     (writable(path)
       ? ok("config-directory", `${path} is yours`)
       : warn("config-directory", `${path} cannot be written`, { reason: "`flywheel trust` can change nothing there" }))
@@ -33,8 +33,9 @@ function configuration(path: string): Check {
 
 /** What is believed must be the user's or the administrator's, and nobody else's to change. */
 function ownFile(path: string): readonly Check[] {
-  const stats = look(path);
-  if (typeof stats === "string") return [];
+  const seen = look(path);
+  if (seen.state !== "there") return [];
+  const { stats } = seen;
   // The guard goes on with such a config.toml; what is trusted is another matter.
   const bad = path.endsWith("/config.toml") ? warn : fail;
   if (stats.uid !== 0 && stats.uid !== process.geteuid?.())
@@ -49,8 +50,8 @@ function ownFile(path: string): readonly Check[] {
 }
 
 function state(path: string): Check {
-  const stats = look(path);
-  if (stats === "absent") {
+  const seen = look(path);
+  if (seen.state === "absent") {
     const parent = nearest(path);
     return writable(parent)
       ? ok("state-directory", `${path} is not there yet`)
@@ -59,8 +60,9 @@ function state(path: string): Check {
           next: "make it writable, or set GF_STATE_DIR to a directory of your own",
         });
   }
-  if (typeof stats === "string") return fail("state-directory", `${path} cannot be looked at`, { reason: stats, next: "set GF_STATE_DIR" });
-  const fault = unsound("state-directory", path, stats, "it keeps what `flywheel attach` said");
+  if (seen.state === "unknown")
+    return fail("state-directory", `${path} cannot be looked at`, { reason: seen.reason, next: "set GF_STATE_DIR" });
+  const fault = unsound("state-directory", path, seen.stats, "it keeps what `flywheel attach` said");
   if (fault !== undefined) return fault;
   if (writable(path)) return ok("state-directory", `${path} is yours`);
   return fail("state-directory", `${path} cannot be written`, {
@@ -122,32 +124,6 @@ function unsound(id: string, path: string, stats: Stats, why: string): Check | u
   const mode = stats.mode & 0o777;
   if ((mode & 0o022) === 0) return undefined;
   return fail(id, `${path} can be written by others (mode 0${mode.toString(8)})`, { reason: why, next: `chmod go-w ${typed(path)}` });
-}
-
-/** @returns the stats, `absent`, or why it cannot be looked at */
-function look(path: string): Stats | string {
-  try {
-    return statSync(path);
-  } catch (error) {
-    const reason = reasonOf(error);
-    return reason === "ENOENT" ? "absent" : reason;
-  }
-}
-
-function writable(path: string): boolean {
-  try {
-    accessSync(path, constants.W_OK | constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** The path, or the nearest of its parents that is there. */
-function nearest(path: string): string {
-  for (let at = path; ; at = dirname(at)) {
-    if (lstatSync(at, { throwIfNoEntry: false }) !== undefined || at === dirname(at)) return at;
-  }
 }
 
 function mebibytes(bytes: number): string {

@@ -1,16 +1,15 @@
 /** `flywheel doctor --gather`: what a bug report needs, with what says who and where taken out, listed before it is written. */
-import { readdirSync, realpathSync } from "node:fs";
-import { arch, homedir, hostname, release, version as systemVersion, type, userInfo } from "node:os";
-import { dirname, isAbsolute, resolve } from "node:path";
+import { readdirSync } from "node:fs";
+import { arch, release, version as systemVersion, type } from "node:os";
+import { isAbsolute, resolve } from "node:path";
 import type { StatusReport } from "../../contract/api.ts";
 import { messageOf } from "../../contract/errors.ts";
 import { attachmentPath, logPath } from "../../contract/paths.ts";
 import { profileName } from "../../contract/published.ts";
-import { type Known, type Redacted, type RedactedKind, type Redactions, Redactor, redactedKinds } from "../../contract/redact.ts";
+import { type Redacted, type RedactedKind, type Redactions, Redactor, redactedKinds } from "../../contract/redact.ts";
 import { version } from "../../contract/version.ts";
 import { table } from "../../contract/words.ts";
 import { type HistoryEntry, readHistory } from "../../daemon/api/client/journal/history.ts";
-import { findWorkspace } from "../../shim/scope.ts";
 import { readSmall } from "../bazelrc.ts";
 import type { Context } from "../context.ts";
 import { lastLines } from "../log/file.ts";
@@ -18,6 +17,7 @@ import { entryReport } from "../login/words.ts";
 import { confirmed } from "../output/ask.ts";
 import { requirePlace, writeArchive } from "./archive.ts";
 import { type Facts, known } from "./facts.ts";
+import { knownOf } from "./redact.ts";
 import type { DoctorReport } from "./report.ts";
 
 /** So much of the log's and the journal's end goes in: lines, and characters a line. */
@@ -64,13 +64,6 @@ export async function gather(
   } else if (agreed) output.line(`wrote ${file}; nothing was sent anywhere`);
   else output.notice("nothing was written");
   return agreed;
-}
-
-/** The report as it may stand in a log that others read: the same redaction as the archive's. */
-export function redactedReport(facts: Facts, report: DoctorReport): DoctorReport {
-  const redactor = new Redactor(knownOf(facts, []));
-  redactor.learn(JSON.stringify(report));
-  return JSON.parse(redactor.redactJson(report).text) as DoctorReport;
 }
 
 /** Nothing that stands there is written over, and nobody is asked in vain. */
@@ -159,7 +152,7 @@ function journal(past: Past): Content | undefined {
 }
 
 function redacted(files: readonly { readonly name: string; readonly content: Content }[], facts: Facts, past: Past): readonly Gathered[] {
-  const redactor = new Redactor(knownOf(facts, past));
+  const redactor = new Redactor(knownOf(facts, typeof past === "string" ? [] : past));
   for (const { content } of files) redactor.learn(textOf(content));
   return files.map(({ name, content }) => {
     const clean = cleaned(redactor, content);
@@ -190,84 +183,12 @@ function cleaned(redactor: Redactor, content: Content): Redacted {
   }
 }
 
-function knownOf(facts: Facts, past: Past): Known {
-  const { env, paths } = facts;
-  const status = known(facts.status);
-  const trust = known(facts.trust);
-  const profile = known(facts.profile);
-  const user = readUser();
-  const homes = [facts.home, homedir(), env["HOME"], user?.homedir].filter(isText).filter((path) => path.startsWith("/"));
-  const named = [status?.tailnet.self, status?.bazel.node, status?.nix.node, ...(status?.candidates ?? []).map((one) => one.node)];
-  const turnedDown = (status?.rejections ?? []).filter((one) => one.source === "peer").map((one) => one.subject);
-  return {
-    hostNames: [hostname(), env["HOSTNAME"]].filter(isText),
-    users: distinct([user?.username, env["USER"], env["LOGNAME"]].filter(isText)),
-    directories: [
-      ...spelled(paths.state).map((path) => ["<state>", path] as const),
-      ...spelled(paths.config).map((path) => ["<config>", path] as const),
-      ...spelled(paths.runtime).map((path) => ["<runtime>", path] as const),
-      ...distinct(homes.flatMap(spelled)).map((path) => ["~", path] as const),
-    ],
-    workspaces: [...distinct(workspaces(facts, status, past).flatMap(spelled)), ...scopes(facts)],
-    tailnets: [
-      ...[status?.tailnet.name, status?.tailnet.magicDnsSuffix, profile?.tailnet.name, profile?.tailnet.magicDnsSuffix],
-      ...(trust?.tailnets ?? []).flatMap((one) => [one.name, one.magicDnsSuffix]),
-    ].filter(isText),
-    // `svc:…` and `tag:…` are the profile's words, and no node's name.
-    nodes: [...named, ...turnedDown].filter(isText).filter((node) => !/[:/\s]/.test(node)),
-  };
-}
-
-function workspaces(facts: Facts, status: StatusReport | undefined, past: Past): readonly string[] {
-  const { cwd } = facts;
-  return [
-    ...(cwd.ok ? [cwd.value, findWorkspace(cwd.value, facts.env["PWD"]).root] : []),
-    ...(known(facts.config)?.guard.workspaces ?? []),
-    ...(known(facts.config)?.repositories ?? []).map((one) => one.path).filter(isText),
-    ...(known(facts.trust)?.files ?? []).map((one) => dirname(one.path)),
-    ...(status?.running ?? []).map((one) => one.directory).filter(isText),
-    ...(status?.recent ?? []).map((one) => one.workspace),
-    ...(typeof past === "string" ? [] : past.map((one) => one.workspace)),
-  ].filter((path) => path.startsWith("/"));
-}
-
-/** What forges call the repositories that have profiles of their own: as telling as a directory of work. */
-function scopes({ config }: Facts): readonly string[] {
-  return (known(config)?.repositories ?? []).flatMap((one) => [one.forgeScope, one.operatorOverlay]).filter(isText);
-}
-
-/** A directory as it is called, and as it is with its links resolved. */
-function spelled(path: string): readonly string[] {
-  try {
-    return distinct([path, realpathSync(path)]);
-  } catch {
-    return [path];
-  }
-}
-
 function listed(directory: string): readonly string[] {
   try {
     return readdirSync(directory).toSorted().slice(0, most.profiles);
   } catch {
     return [];
   }
-}
-
-/** A uid without an entry in passwd has none. */
-function readUser(): { readonly username: string; readonly homedir: string } | undefined {
-  try {
-    return userInfo();
-  } catch {
-    return undefined;
-  }
-}
-
-function distinct(texts: readonly string[]): readonly string[] {
-  return [...new Set(texts)];
-}
-
-function isText(text: string | null | undefined): text is string {
-  return text !== undefined && text !== null && text !== "";
 }
 
 function size(text: string): string {

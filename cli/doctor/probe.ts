@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import type { ProbeReport } from "../../contract/api.ts";
 import { rungs } from "../../contract/candidate.ts";
+import { namedFor } from "../../contract/config.ts";
 import { type Endpoint, parseEndpoint, sameEndpoint } from "../../contract/endpoint.ts";
 import { hasLocalProof } from "../../contract/environment.ts";
 import { operatorSchema } from "../../contract/operator.ts";
@@ -63,10 +64,15 @@ function namedEndpoints(facts: Facts): readonly Named[] {
     ...(["bazel", "nix"] as const).flatMap((kind) =>
       (known(facts.profile)?.endpoints[kind] ?? []).map((text) => ({ kind, text, where: "the profile", localProof: allowed })),
     ),
-    ...(facts.profileName === "default" ? (["bazel", "nix"] as const) : []).flatMap((kind) => [
-      ...(config?.endpoints[kind] ?? []).map((text) => ({ kind, text, where: "config.toml", localProof: allowed })),
-      ...(config?.localProof[kind] ?? []).map((text) => ({ kind, text, where: "local_proof of config.toml", localProof: allowed })),
-    ]),
+    ...(config === undefined
+      ? []
+      : (["bazel", "nix"] as const).flatMap((kind) => {
+          const { endpoints, localProof } = namedFor(facts.profileName, kind, config);
+          return [
+            ...endpoints.map((text) => ({ kind, text, where: "config.toml", localProof: allowed })),
+            ...localProof.map((text) => ({ kind, text, where: "local_proof of config.toml", localProof: allowed })),
+          ];
+        })),
     { kind: "nix" as const, text: known(facts.profile)?.nix.substituter ?? "", where: "the profile", localProof: allowed },
   ];
   const named: Named[] = [];

@@ -1,6 +1,6 @@
 /** Endpoints in a workspace's rc files: where the fleet keeps none, since rc files are the repository's and endpoints the machine's. */
 import { join } from "node:path";
-import { parseEndpoint, redacted } from "../../contract/endpoint.ts";
+import { holdsPlaceholder, parseEndpoint, redacted } from "../../contract/endpoint.ts";
 import { printable } from "../../contract/text.ts";
 import { rcLines } from "../bazelrc.ts";
 import { type Check, checksOf } from "./report.ts";
@@ -26,7 +26,7 @@ export function checkRcEndpoints(root: string): readonly Check[] {
 }
 
 function finding(place: string, name: string, value: string): Check {
-  if (/[{}]|\$[A-Za-z_(]/.test(value)) {
+  if (holdsPlaceholder(value)) {
     return fail("rc-placeholder", `${place} gives --${name} a variable, which no rc file expands`, {
       reason: "Bazel takes it for the endpoint as it stands",
       next: "take it out: the guard gives the attached endpoint to each command",

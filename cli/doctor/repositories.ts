@@ -1,11 +1,10 @@
 /** External repositories: what the profile sets up for them, whether it is there, and what is left that this Bazel and this cache could do. */
-import { accessSync, constants, statSync } from "node:fs";
-import { dirname } from "node:path";
 import type { StatusReport } from "../../contract/api.ts";
 import { hasSources, type RepositorySources, takesDownloaderConfig } from "../../contract/bazel/repositories.ts";
 import { type BazelVersion, isAtLeast } from "../../contract/bazel/version.ts";
 import { isReadable } from "../../shim/sources.ts";
 import { type Facts, known } from "./facts.ts";
+import { look, nearest, writable } from "./look.ts";
 import { type Check, checksOf } from "./report.ts";
 
 const { ok, warn, fail } = checksOf("repositories");
@@ -24,14 +23,18 @@ export function checkRepositories({ profile, profileName, bazelVersion, status }
 
 function repositoryCache({ repositoryCache: path }: RepositorySources): readonly Check[] {
   if (path === undefined) return [];
-  const there = statSync(path, { throwIfNoEntry: false });
-  if (there !== undefined && !there.isDirectory()) {
+  const seen = look(path);
+  if (seen.state === "there" && !seen.stats.isDirectory()) {
     return [
       fail("repository-cache", `the repository cache ${path} is no directory`, { next: `remove ${path}, or name another in the profile` }),
     ];
   }
-  const written = there === undefined ? nearestDirectory(path) : path;
-  if (!isWritable(written)) {
+  if (seen.state === "unknown") {
+    const what = `the repository cache ${path} cannot be looked at`;
+    return [fail("repository-cache", what, { reason: seen.reason, next: "name another in the profile" })];
+  }
+  const written = nearest(path);
+  if (!writable(written)) {
     return [
       fail("repository-cache", `the repository cache ${path} cannot be written`, {
         reason: `${written} is not yours to write`,
@@ -39,11 +42,12 @@ function repositoryCache({ repositoryCache: path }: RepositorySources): readonly
       }),
     ];
   }
-  return [ok("repository-cache", `the repository cache is ${path}${there === undefined ? ", made by the first fetch" : ""}`)];
+  return [ok("repository-cache", `the repository cache is ${path}${seen.state === "absent" ? ", made by the first fetch" : ""}`)];
 }
 
 function distdir(path: string): Check {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  const seen = look(path);
+  return seen.state === "there" && seen.stats.isDirectory()
     ? ok("distdir", `the distdir ${path} is there`)
     : warn("distdir", `the distdir ${path} is not there`, {
         reason: "Bazel goes on without it",
@@ -98,19 +102,4 @@ function leftOver(version: BazelVersion | undefined, status: StatusReport | unde
       : undefined,
   ].filter((line) => line !== undefined);
   return lines.length === 0 ? null : `left to Bazel ${version.text}'s own flags: ${lines.join("; ")}`;
-}
-
-function nearestDirectory(path: string): string {
-  let at = dirname(path);
-  while (statSync(at, { throwIfNoEntry: false }) === undefined && at !== dirname(at)) at = dirname(at);
-  return at;
-}
-
-function isWritable(directory: string): boolean {
-  try {
-    accessSync(directory, constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -6,7 +6,7 @@ import { FlywheelError } from "../../contract/errors.ts";
 import { typed } from "../../contract/quote.ts";
 import { printable } from "../../contract/text.ts";
 import { withoutWaiting } from "../../daemon/api/client/bounded.ts";
-import { bazelNames, markerFile, realToolVariable, type ShimName, shimFamilies } from "../../shim/fast-path.ts";
+import { bazelNames, markerFile, realToolVariable, type ShimName, shimFamilies } from "../../shim/fast-path/names.ts";
 import { findRealTool, isProgram } from "../../shim/tool.ts";
 import { shimDirectory } from "../package.ts";
 import type { Facts } from "./facts.ts";
@@ -62,7 +62,7 @@ function placed(own: string, directories: readonly string[], shims: readonly str
 function placedTools(env: Environment, directories: readonly string[], shims: readonly string[]): readonly Check[] {
   if (shims.length === 0) return [];
   return shimFamilies.flatMap(({ tool, names }) => {
-    if (tool === undefined || findRealTool(tool, { ...env }).file === undefined) return [];
+    if (tool === undefined || findRealTool(tool, env).file === undefined) return [];
     const first = shims.find((directory) => isProgram(join(directory, tool)));
     if (first !== undefined) return earlierThan(first, names, directories);
     return [
@@ -104,7 +104,7 @@ function copies(directories: readonly string[]): readonly Check[] {
 
 function realTools(env: Environment, guarded: boolean): readonly Check[] {
   const chosen = bazelNames.filter((name) => env[realToolVariable(name)]);
-  const tools = bazelNames.map((name) => ({ name, file: findRealTool(name, { ...env }).file }));
+  const tools = bazelNames.map((name) => ({ name, file: findRealTool(name, env).file }));
   const found = tools.filter((tool): tool is { name: (typeof bazelNames)[number]; file: string } => tool.file !== undefined);
   const checks: Check[] = [];
   for (const name of chosen) {

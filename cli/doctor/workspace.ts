@@ -1,15 +1,17 @@
 /** The workspace here: whether it is guarded, what it declares, and what would keep its actions away from a shared cache. */
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { isAtLeast, parseBazelVersion } from "../../contract/bazel/version.ts";
 import type { Config } from "../../contract/config.ts";
 import { envFileName } from "../../contract/env-file.ts";
 import { manifestName } from "../../contract/manifest.ts";
 import { typed } from "../../contract/quote.ts";
 import { printable } from "../../contract/text.ts";
 import { noTrust } from "../../contract/trust.ts";
+import { askedVersion } from "../../shim/bazel-version.ts";
 import { readEnvFile } from "../../shim/env-file.ts";
 import { findWorkspace, scopeOf, type Workspace } from "../../shim/scope.ts";
-import { readSmall, usualRcFiles } from "../bazelrc.ts";
+import { usualRcFiles } from "../bazelrc.ts";
 import { strictEnvironment } from "./bazelrc.ts";
 import { type Facts, known } from "./facts.ts";
 import { checkRcEndpoints } from "./rc-endpoints.ts";
@@ -18,10 +20,10 @@ import { type Check, checksOf } from "./report.ts";
 const { ok, warn, fail } = checksOf("workspace");
 
 /** From this Bazel on the strict action environment is the default (incompatible_strict_action_env was flipped in 9.0). */
-const strictByDefault = 9;
+const strictSince = [9, 0] as const;
 
 export function checkWorkspace(facts: Facts): readonly Check[] {
-  const { cwd, env, home } = facts;
+  const { cwd, env } = facts;
   if (!cwd.ok) return [warn("workspace", cwd.error.message, { next: cwd.error.next ?? null })];
   const workspace = findWorkspace(cwd.value, env["PWD"]);
   const bazelRoot = findBazelWorkspace(cwd.value);
@@ -29,9 +31,7 @@ export function checkWorkspace(facts: Facts): readonly Check[] {
     ...manifest(workspace),
     ...(facts.config.ok ? [scope(workspace, facts.config.value, env["GF_GUARD_SCOPE"])] : []),
     ...envFile(workspace, facts),
-    ...(bazelRoot === undefined
-      ? []
-      : [strict(bazelRoot, { home: env["HOME"] || home, asked: env["USE_BAZEL_VERSION"] }), ...checkRcEndpoints(bazelRoot)]),
+    ...(bazelRoot === undefined ? [] : [strict(bazelRoot, facts), ...checkRcEndpoints(bazelRoot)]),
   ];
 }
 
@@ -78,8 +78,8 @@ function envFile({ root }: Workspace, { trust }: Facts): readonly Check[] {
   }
 }
 
-function strict(root: string, { home, asked }: { home: string; asked: string | undefined }): Check {
-  const found = strictEnvironment(root, usualRcFiles(root, home));
+function strict(root: string, { bazelVersion, env, home }: Facts): Check {
+  const found = strictEnvironment(root, usualRcFiles(root, env["HOME"] || home));
   const next = `add "build --incompatible_strict_action_env" to ${printable(join(root, ".bazelrc"), 300)}`;
   const why = "PATH is then part of every shell action's key, so machines do not share results";
   switch (found.seen) {
@@ -91,13 +91,14 @@ function strict(root: string, { home, asked }: { home: string; asked: string | u
         next,
       });
     case "not-seen": {
-      const version = asked || readSmall(join(root, ".bazelversion"))?.trim().split("\n")[0] || "";
-      if (Number(/^(\d{1,3})\./.exec(version)?.[1]) >= strictByDefault) {
-        return ok("strict-action-env", `a strict action environment is the default of Bazel ${printable(version, 40)}`);
+      // Where no Bazel stands behind the guard, or the workspace's own tools/bazel chooses it, by what is asked for.
+      const version = bazelVersion ?? parseBazelVersion(askedVersion(root, env) ?? "");
+      if (version !== undefined && isAtLeast(version, strictSince)) {
+        return ok("strict-action-env", `a strict action environment is the default of Bazel ${printable(version.text, 40)}`);
       }
       const only = found.config === undefined ? "not seen in .bazelrc" : `seen only under --config=${printable(found.config, 60)}`;
       return warn("strict-action-env", `a strict action environment was ${only}`, {
-        reason: `before Bazel ${strictByDefault} it is not the default: ${why}`,
+        reason: `before Bazel ${strictSince[0]} it is not the default: ${why}`,
         next,
       });
     }

@@ -3,10 +3,8 @@ import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { envFileName, parseEnvFile } from "../../contract/env-file.ts";
 import { type EnvFileValues, withEnrolment, withoutEnrolment } from "../../contract/env-file-text.ts";
-import type { Environment } from "../../contract/environment.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { type Edit, planEdit } from "../rc/file.ts";
-import { ignoredByGit } from "./git.ts";
 
 /** @throws FlywheelError `env-file-invalid` where the file is a link, or what came out could not be read as it was meant */
 export function planEnrolled(root: string, values: EnvFileValues, notes: readonly string[]): Edit {
@@ -50,29 +48,4 @@ function placeOf(root: string): string {
   const file = join(root, envFileName);
   if (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() !== true) return file;
   throw new FlywheelError("env-file-invalid", `${file} is a symbolic link`, { next: `remove ${file}` });
-}
-
-/** What keeps the file from being written: git would take it, or nobody can say. Undefined where nothing does. */
-export async function gitFault(root: string, env: Environment): Promise<{ readonly reason: string; readonly next: string } | undefined> {
-  const ignored = await ignoredByGit(root, envFileName, env);
-  switch (ignored.state) {
-    case "ignored":
-    case "no-repository":
-      return undefined;
-    case "not-ignored":
-      return ignored.tracked
-        ? {
-            reason: `git tracks ${envFileName}, which is this machine's own`,
-            next: `git rm --cached ${envFileName}, and add ${envFileName} to .gitignore`,
-          }
-        : {
-            reason: `git does not ignore ${envFileName}, which is this machine's own`,
-            next: `add the line ${envFileName} to ${join(root, ".gitignore")}`,
-          };
-    case "unknown":
-      return {
-        reason: `git does not say whether it ignores ${envFileName}: ${ignored.reason}`,
-        next: `git -C ${root} check-ignore ${envFileName}`,
-      };
-  }
 }

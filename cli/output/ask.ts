@@ -2,6 +2,9 @@
 import { FlywheelError } from "../../contract/errors.ts";
 import type { Output } from "./output.ts";
 
+/** What became of a question whether to make a change: with `--dry-run` the change was only to be shown. */
+export type Decision = "agreed" | "declined" | "dry-run";
+
 /**
  * @returns whether to go on
  * @throws FlywheelError `usage` where nobody can be asked and `--yes` was not given

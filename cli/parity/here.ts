@@ -22,7 +22,7 @@ export function hereOf(
     // One that is neither yes nor no is refused by the guard: nothing is uploaded.
     upload: uploadPolicy(env, status.bazel.upload) ?? false,
     instanceName: env["BAZEL_REMOTE_INSTANCE_NAME"] || (status.bazel.instanceName ?? profile.bazel.instanceName),
-    path: findRealTool("bazel", { ...env }).path,
+    path: findRealTool("bazel", env).path,
     rc,
     bazelVersion: env["USE_BAZEL_VERSION"] || undefined,
     endpoints: env["GITHUB_ACTIONS"] === "true" || env["GITLAB_CI"] === "true" ? "redacted" : "shown",

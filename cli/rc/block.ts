@@ -12,7 +12,7 @@ export type RcShell = (typeof rcShells)[number];
 
 const opening = "# >>> gloriousflywheel >>>";
 const closing = "# <<< gloriousflywheel <<<";
-const block = /# >>> gloriousflywheel >>>\n[\s\S]*?\n# <<< gloriousflywheel <<<\n/;
+const block = new RegExp(`${opening}\\n[\\s\\S]*?\\n${closing}\\n`);
 
 /**
  * The block that puts the shim first on PATH, once: its base and, each time that it is read, the directory of each

@@ -1,5 +1,6 @@
 /** Whether the guard can read what it is to go by: where it cannot, it refuses, whatever is attached. */
 import { lstatSync } from "node:fs";
+import { builtInProfiles } from "../../contract/built-in-profiles.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import type { Paths } from "../../contract/paths.ts";
 import { printable } from "../../contract/text.ts";
@@ -11,7 +12,7 @@ export interface ConfigurationFault {
 
 /** Reads config.toml and the profile as the guard does; null where it goes on with them. */
 export async function configurationFault(paths: Paths, profile: string): Promise<ConfigurationFault | null> {
-  const builtIn = profile === "default" || profile === "gloriousflywheel";
+  const builtIn = builtInProfiles.includes(profile);
   // The reader of TOML is only loaded for files that are there: a status has to be fast.
   if (builtIn && ![`${paths.config}/config.toml`, `${paths.config}/profiles/${profile}.toml`].some(mayBeThere)) return null;
   const { loadConfig, loadProfile } = await import("../../daemon/api/client/settings.ts");

@@ -64,7 +64,7 @@ function cellsOf(build: Build, now: Moment): readonly Cell[] {
   }
 }
 
-export function outcomeMark(outcome: Outcome): { readonly mark: string; readonly tone: "plain" | "bad" } {
+function outcomeMark(outcome: Outcome): { readonly mark: string; readonly tone: "plain" | "bad" } {
   switch (outcome) {
     case "succeeded":
       return { mark: "✓", tone: "plain" };

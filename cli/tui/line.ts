@@ -33,10 +33,6 @@ export function line(text: string, tone: Tone = "plain"): Line {
   return [span(text, tone)];
 }
 
-export function lineWidth(of: Line): number {
-  return of.reduce((sum, { text }) => sum + width(text), 0);
-}
-
 export function lineText(of: Line): string {
   return of.map(({ text }) => text).join("");
 }

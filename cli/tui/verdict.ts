@@ -31,7 +31,7 @@ export function verdictOf(kind: Tool, { link, report }: News): Verdict {
 }
 
 /** As daemon and guard judge it: a cache on this machine proves no shared one. */
-export function isLocal(kind: Tool, { source, endpoint }: AttachmentReport): boolean {
+function isLocal(kind: Tool, { source, endpoint }: AttachmentReport): boolean {
   if (source === "local-proof") return true;
   const parsed = parseEndpoint(endpoint ?? "", kind);
   return parsed.ok && isLoopback(parsed.endpoint.host);

@@ -73,7 +73,7 @@ export const unaryStartupOptions: readonly string[] = [
   "unix_digest_hash_attribute_name",
 ];
 
-/** Startup options that never take a separate value; each but the first line also with `no` before its name. */
+/** Startup options that never take a separate value; each also with `no` before its name. */
 export const nullaryStartupOptions: readonly string[] = [
   "allow_configurable_attributes",
   "autodetect_server_javabase",

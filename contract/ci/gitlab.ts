@@ -8,7 +8,7 @@ import { readScript } from "./script.ts";
 import { expand } from "./shell.ts";
 import { entries, entry, itemsOf, keyPlace, textOf, type Yaml, type YamlMap } from "./yaml.ts";
 
-export const gitlabFile = ".gitlab-ci.yml";
+const gitlabFile = ".gitlab-ci.yml";
 
 /** Includes may include each other, and `extends` extend: GitLab's own bounds are 150 files and 11 levels. */
 const mostFiles = 150;

@@ -98,8 +98,7 @@ export interface Call {
   readonly place: Place;
 }
 
-export const scriptKinds = ["recipe", "shell-hook", "envrc", "script", "docs"] as const;
-export type ScriptKind = (typeof scriptKinds)[number];
+export type ScriptKind = "recipe" | "shell-hook" | "envrc" | "script" | "docs";
 
 /** Commands that people run, or are told to. */
 export interface Script {

@@ -52,7 +52,7 @@ export function readScript({ text, place }: ScriptSource, given: Settings): Scri
 }
 
 /** A word with the variables that the environment gives; a shell would not know others either, so they are named. */
-export function shellValue(word: string, environment: Settings): Text {
+function shellValue(word: string, environment: Settings): Text {
   // A forge's own expression was filled in before, or is not known to anybody here.
   const forge = [...word.matchAll(/\$\{\{.*?\}\}/gs)].map(([expression]) => expression);
   if (forge.length > 0) return { text: word, unknown: forge };

@@ -1,7 +1,7 @@
 /** What a source hands to discovery, and the pieces of URL that the sources share. */
 import type { Candidate, Rejection } from "../../contract/candidate.ts";
-import { type Endpoint, parseEndpoint, type Scheme, type Tool } from "../../contract/endpoint.ts";
-import type { Profile } from "../../contract/profile.ts";
+import { type Endpoint, parseEndpoint, type Tool } from "../../contract/endpoint.ts";
+import type { Port } from "../../contract/ports.ts";
 import { mostAliases } from "../../contract/published.ts";
 
 export interface Finding {
@@ -12,30 +12,8 @@ export interface Finding {
 /** At most so many of a kind, however many the tailnet offers; what is left out is counted in a rejection. */
 export const mostFound = { candidates: 64, rejections: 256 } as const;
 
-/** A place where a kind of cache listens by convention. */
-export interface Port {
-  readonly scheme: Scheme;
-  readonly port: number;
-  readonly path: string;
-}
-
-/** The profile's ports, in the order in which they are tried. */
-export function portsOf(profile: Profile, kind: Tool): readonly Port[] {
-  if (kind === "bazel") {
-    return [
-      ...profile.bazel.grpcPorts.map((port) => ({ scheme: "grpc", port, path: "" }) as const),
-      ...profile.bazel.httpPorts.map((port) => ({ scheme: "http", port, path: "" }) as const),
-    ];
-  }
-  const path = `/${profile.nix.cache}`;
-  return [
-    ...profile.nix.httpsPorts.map((port) => ({ scheme: "https", port, path }) as const),
-    ...profile.nix.httpPorts.map((port) => ({ scheme: "http", port, path }) as const),
-  ];
-}
-
 /** The endpoint at a host, or undefined where the host is none. A scheme's own port is not written. */
-export function endpointAt(kind: Tool, host: string, at: Port): Endpoint | undefined {
+function endpointAt(kind: Tool, host: string, at: Port): Endpoint | undefined {
   const shownHost = host.includes(":") ? `[${host}]` : host;
   const own = (at.scheme === "http" && at.port === 80) || (at.scheme === "https" && at.port === 443);
   const result = parseEndpoint(`${at.scheme}://${shownHost}${own ? "" : `:${at.port}`}${at.path}`, kind);

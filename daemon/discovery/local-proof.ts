@@ -1,17 +1,16 @@
 /** Port-forwards on loopback: the fleet's local proof, only by the operator's explicit word in config.toml. */
 import type { Candidate, Rejection } from "../../contract/candidate.ts";
-import type { Config } from "../../contract/config.ts";
+import { type Config, namedFor } from "../../contract/config.ts";
 import { isLoopback, parseEndpoint, type Tool, withoutCredentials } from "../../contract/endpoint.ts";
 import type { Profile } from "../../contract/profile.ts";
 import { printable } from "../../contract/text.ts";
 import type { Finding } from "./finding.ts";
 import { localProofNext } from "./trust.ts";
 
-/** The default profile's alone, as config.toml's `[endpoints]` are. */
 export function fromLocalProof(kind: Tool, { config, profile }: { readonly config: Config; readonly profile: Profile }): Finding {
   const candidates: Candidate[] = [];
   const rejections: Rejection[] = [];
-  for (const text of profile.name === "default" ? config.localProof[kind] : []) {
+  for (const text of namedFor(profile.name, kind, config).localProof) {
     const reject = (reason: string, next: string) =>
       rejections.push({ kind, source: "local-proof", subject: printable(withoutCredentials(text), 120), reason, next });
     const parsed = parseEndpoint(text, kind);

@@ -1,6 +1,6 @@
 /** Endpoints that the operator named, by the fleet's rules for endpoints (facts: bazel-cache-contract.sh and its copies). */
 import type { Candidate, CandidateSource, Rejection } from "../../contract/candidate.ts";
-import type { Config } from "../../contract/config.ts";
+import { type Config, namedFor } from "../../contract/config.ts";
 import { isLoopback, parseEndpoint, type Tool, withoutCredentials } from "../../contract/endpoint.ts";
 import type { OperatorEndpoint } from "../../contract/operator.ts";
 import type { Profile } from "../../contract/profile.ts";
@@ -48,10 +48,7 @@ const correction: Record<Extract<CandidateSource, { name: "operator" }>["from"],
   "env-file": "mend the endpoint in .env.flywheel.local",
 };
 
-/**
- * The profile's `[endpoints]` and substituter, and what `flywheel attach` kept for it; config.toml's `[endpoints]` are the
- * default profile's, so that no organisation's builds go to another's cache.
- */
+/** The profile's `[endpoints]` and substituter, what `flywheel attach` kept for it, and config.toml's `[endpoints]` where they are its. */
 export function fromOperator(
   kind: Tool,
   input: { readonly profile: Profile; readonly config: Config; readonly operator: readonly OperatorEndpoint[] },
@@ -63,7 +60,7 @@ export function fromOperator(
     ...operator
       .filter((entry) => entry.profile === profile.name && entry.kind === kind)
       .map((entry) => judgeOperatorEndpoint(entry.endpoint, kind, { from: "attach", localProof: entry.localProof || allowed, profile })),
-    ...[...endpointsOf(config, profile)[kind], ...profile.endpoints[kind], ...substituter].map((text) =>
+    ...[...namedFor(profile.name, kind, config).endpoints, ...profile.endpoints[kind], ...substituter].map((text) =>
       judgeOperatorEndpoint(text, kind, { from: "config", localProof: allowed, profile }),
     ),
   ];
@@ -71,10 +68,6 @@ export function fromOperator(
     candidates: judged.flatMap((one) => (one.ok ? [one.candidate] : [])),
     rejections: judged.flatMap((one) => (one.ok ? [] : [one.rejection])),
   };
-}
-
-function endpointsOf(config: Config, profile: Profile): Config["endpoints"] {
-  return profile.name === "default" ? config.endpoints : { bazel: [], nix: [] };
 }
 
 /** The endpoint as the user wrote it, without credentials: this is shown and logged. */

@@ -17,7 +17,7 @@ const mostAside = 3;
 const companions = ["-wal", "-shm", "-journal"] as const;
 
 /** A file, a directory or whatever else stands where the journal should be, and cannot be it. */
-export class UnfitFileError extends Error {}
+class UnfitFileError extends Error {}
 
 /**
  * Opens the journal, 0600 in a directory of 0700, and makes or migrates it where need be.

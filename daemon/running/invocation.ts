@@ -94,7 +94,7 @@ function lossOf(evidence: Evidence, log: PrintedLog | undefined, lost: Loss | un
 }
 
 /** Whether the client becomes the program that was built. */
-export function livesOn({ command }: Pick<RunningCommand, "command">): boolean {
+function livesOn({ command }: Pick<RunningCommand, "command">): boolean {
   return command === "run";
 }
 

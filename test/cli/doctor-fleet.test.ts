@@ -58,11 +58,14 @@ test("endpoints in rc files: where one stands, and the variable that nothing exp
   writeFileSync(join(work, "WORKSPACE"), "");
   writeFileSync(
     join(work, ".bazelrc"),
-    "build --remote_timeout=60\nbuild:ci --remote_cache=${BAZEL_REMOTE_CACHE}\nbuild --remote_cache=\ntry-import %workspace%/.bazelrc.flywheel\n",
+    "build --remote_timeout=60\nbuild:ci --remote_cache=${BAZEL_REMOTE_CACHE}\nbuild --remote_cache=http://%workspace%/cache\nbuild --remote_cache=\ntry-import %workspace%/.bazelrc.flywheel\n",
   );
   writeFileSync(join(work, ".bazelrc.flywheel"), "build --remote_executor=grpc://cell.example:8980\n");
   const found = await doctor();
-  expect(find(found, "rc-placeholder")).toMatchObject([{ state: "fail", what: expect.stringContaining(`${work}/.bazelrc:2 `) }]);
+  expect(find(found, "rc-placeholder")).toMatchObject([
+    { state: "fail", what: expect.stringContaining(`${work}/.bazelrc:2 `) },
+    { state: "fail", what: expect.stringContaining(`${work}/.bazelrc:3 `) },
+  ]);
   const named = find(found, "rc-endpoint");
   expect(named).toMatchObject([{ state: "warn", what: expect.stringContaining(`${work}/.bazelrc.flywheel:1 `) }]);
   expect(named[0]?.what).not.toContain("cell.example");

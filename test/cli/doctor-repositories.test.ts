@@ -47,6 +47,12 @@ test("what is set up is there, or said to be missing", async () => {
   ]);
 });
 
+test("a repository cache whose place cannot be looked at is a fault, and no failure of the doctor", async () => {
+  const place = `${home.dir}/${"r".repeat(300)}`;
+  const [found] = await checks("4.2.3", `repository_cache = "${place}"`);
+  expect(found).toMatchObject({ id: "repository-cache", state: "fail", reason: "ENAMETOOLONG" });
+});
+
 test("what cannot be used is a fault, or left out with the reason", async () => {
   writeFileSync(join(home.dir, "file"), "");
   const found = await checks("4.2.3", `repository_cache = "${home.dir}/file"\ndownloader_config = "${home.dir}/none.cfg"`);

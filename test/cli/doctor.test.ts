@@ -1,6 +1,6 @@
 /** `flywheel doctor` where no daemon runs: what it finds by itself, on a home of its own. */
 import { execFileSync } from "node:child_process";
-import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readdirSync, symlinkSync } from "node:fs";
+import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -111,6 +111,15 @@ describe("directories", () => {
     mkdirSync(home.state, { mode: 0o700 });
     chownSync(home.state, 65_534, 65_534);
     expect(said(await doctor(), "state-directory")).toBe(`fail: ${home.state} belongs to another user (uid 65534)`);
+  });
+
+  test("one that cannot be looked at is a finding, and the others are looked at all the same", async () => {
+    const state = `${home.dir}/${"s".repeat(300)}`;
+    const report = await doctor({ env: { GF_STATE_DIR: state } });
+    expect(find(report, "state-directory")).toMatchObject([
+      { state: "fail", what: `${state} cannot be looked at`, reason: "ENAMETOOLONG" },
+    ]);
+    expect(find(report, "runtime-directory")).toHaveLength(1);
   });
 
   test("a file that is believed, and that others may write", async () => {
@@ -329,6 +338,16 @@ describe("the workspace", () => {
     expect(said(await doctor(workspace()), "strict-action-env")).toMatch(/^warn: .* not seen/);
     home.write(".bazelrc", "build --incompatible_strict_action_env\n");
     expect(find(await doctor(workspace()), "strict-action-env")[0]).toMatchObject({ state: "ok", reason: `${home.dir}/.bazelrc:1` });
+  });
+
+  test("which Bazel it is: the one behind the guard, else what .bazeliskrc asks for", async () => {
+    home.write("ws/MODULE.bazel", "");
+    home.write("ws/.bazeliskrc", "USE_BAZEL_VERSION=9.0.1\n");
+    expect(said(await doctor(workspace()), "strict-action-env")).toBe("ok: a strict action environment is the default of Bazel 9.0.1");
+    rmSync(join(home.dir, "ws/.bazeliskrc"));
+    const env = { ...workspace().env, GF_REAL_BAZEL: home.write("programs/bazel", "#!/bin/sh\necho 'bazel 9.1.0'\n", 0o755) };
+    const report = await doctor({ ...workspace(), env });
+    expect(said(report, "strict-action-env")).toBe("ok: a strict action environment is the default of Bazel 9.1.0");
   });
 });
 

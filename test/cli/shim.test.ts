@@ -87,6 +87,8 @@ describe("install and uninstall", () => {
     const once = readFileSync(join(home.dir, ".bashrc"));
     const again = await home.flywheel(["shim", "install", "--yes"]);
     expect([again.exitCode, again.stdout]).toEqual([0, "nothing to change\n"]);
+    const told = JSON.parse((await home.flywheel(["shim", "install", "--yes", "--json"])).stdout);
+    expect(told).toEqual({ schema: 1, changed: false, files: [] });
     expect(readFileSync(join(home.dir, ".bashrc"))).toEqual(once);
   });
 

@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Home, makeHome } from "./flywheel.ts";
@@ -50,6 +50,15 @@ test("a key, for its profile, once however often", async () => {
   expect(store().keys).toHaveLength(1);
   const { stdout } = await home.flywheel(["trust", "key", key, "--revoke", "--yes", "--profile", "p", "--json"]);
   expect(JSON.parse(stdout)).toMatchObject({ v: 1, keys: [] });
+});
+
+test("a key with a name longer than what is published takes is refused, and nothing is written", async () => {
+  const { exitCode, stderr } = await home.flywheel(["trust", "key", `${"n".repeat(129)}:${"A".repeat(43)}=`, "--yes"]);
+  expect(exitCode).toBe(2);
+  expect(stderr).toContain("expected a Nix public key");
+  expect(existsSync(join(home.config, "trust.json"))).toBe(false);
+  const longest = `${"n".repeat(128)}:${"A".repeat(43)}=`;
+  expect((await home.flywheel(["trust", "key", longest, "--yes"])).exitCode).toBe(0);
 });
 
 test("what is trusted already, or was never, is said, and nobody is asked", async () => {

@@ -67,6 +67,7 @@ describe("each rule of each copy", () => {
     ],
     ["state-unknown", "a mode that is no state", { GF_FLYWHEEL_PROFILE_STATE: "compatibility-local-only" }],
     ["endpoint-placeholder", "${…}", { BAZEL_REMOTE_CACHE: "grpc://${CACHE_HOST}:9092" }],
+    ["endpoint-placeholder", "a stray {", { BAZEL_REMOTE_CACHE: "grpc://cache{:9092" }],
     ["endpoint-placeholder", "a stray }", { BAZEL_REMOTE_CACHE: "grpc://cache}:9092" }],
     ["endpoint-scheme", "ftp", { BAZEL_REMOTE_CACHE: "ftp://cache.example:21" }],
     ["endpoint-scheme", "no scheme", { BAZEL_REMOTE_CACHE: "cache.example:9092" }],

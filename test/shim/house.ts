@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { silentEventFlags } from "../../contract/bazel/injection.ts";
 import { type Published, serializePublished } from "../../contract/published.ts";
 import { readClock } from "../../daemon/api/client/clock.ts";
-import { familyDirectory, isShimName } from "../../shim/fast-path.ts";
+import { familyDirectory, isShimName } from "../../shim/fast-path/names.ts";
 import { writeShim } from "../../shim/write.ts";
 import { endpointOf } from "../fixtures/endpoint.ts";
 

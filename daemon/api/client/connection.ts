@@ -16,7 +16,7 @@ import {
   type StatusReport,
   type StopRequest,
 } from "../../../contract/api.ts";
-import { type ErrorCode, FlywheelError } from "../../../contract/errors.ts";
+import { errorCodes, FlywheelError } from "../../../contract/errors.ts";
 import { type Paths, socketPath } from "../../../contract/paths.ts";
 import { printable } from "../../../contract/text.ts";
 import { version } from "../../../contract/version.ts";
@@ -241,27 +241,8 @@ function checkHello(raw: unknown): Hello {
   };
 }
 
-const knownCodes: Record<ErrorCode, true> = {
-  usage: true,
-  "config-invalid": true,
-  "endpoint-invalid": true,
-  "runtime-directory-unsafe": true,
-  "state-directory-unusable": true,
-  "daemon-unreachable": true,
-  "daemon-start-failed": true,
-  "tailnet-unreachable": true,
-  "tool-not-found": true,
-  "env-file-invalid": true,
-  "credentials-unusable": true,
-  "keyring-missing": true,
-  "keyring-locked": true,
-  "keyring-denied": true,
-  protocol: true,
-  internal: true,
-};
-
 function faultOf(fault: ApiFault): FlywheelError {
   const { code, message, next } = fault.error;
-  const known = Object.hasOwn(knownCodes, code) ? (code as ErrorCode) : "protocol";
+  const known = errorCodes.find((one) => one === code) ?? "protocol";
   return new FlywheelError(known, message, next === null ? {} : { next });
 }

@@ -7,7 +7,7 @@ import { cut, fold, padded, width } from "../../../cli/tui/cells.ts";
 import { copySequence } from "../../../cli/tui/clipboard.ts";
 import { edit, emptyEdit, insert } from "../../../cli/tui/editor.ts";
 import { frameLines } from "../../../cli/tui/frame.ts";
-import { lineWidth } from "../../../cli/tui/line.ts";
+import { lineText } from "../../../cli/tui/line.ts";
 import { shareBar, sparkline } from "../../../cli/tui/marks.ts";
 import { nextSteps, warnings } from "../../../cli/tui/next.ts";
 import type { Link } from "../../../cli/tui/scene.ts";
@@ -116,7 +116,7 @@ test("a frame has fewer lines than its terminal has rows, none wider than it, wh
           status: undefined,
         });
         expect(lines.length).toBeLessThan(size.rows);
-        expect(Math.max(...lines.map(lineWidth))).toBeLessThanOrEqual(size.columns);
+        expect(Math.max(...lines.map((each) => width(lineText(each))))).toBeLessThanOrEqual(size.columns);
       },
     ),
     { numRuns: 500 },
