@@ -143,4 +143,28 @@ describe.skipIf(cannotRun)("a private cache", { timeout: 60_000 }, () => {
     expect(nix).toMatchObject({ state: "unattached", rung: "authority", reason: expect.stringContaining("expired") });
     expect(cache.said().filter((each) => each !== "")).toHaveLength(said);
   });
+
+  test("a cache that ATTIC_SERVER alone names gets the credential too, and where it cannot the command is refused, in CI as without", async () => {
+    await trusted();
+    keep(token);
+    writeFileSync(join(machine.home, "config/config.toml"), '[local_proof]\nmode = "port-forward"\nallow_localhost = true\n');
+    expect((await companion.up()).nix.state).toBe("unattached");
+    const named = { ATTIC_SERVER: cache.url.replace(/\/main$/, ""), ATTIC_CACHE: "main" };
+    const withKey = `substitute = true\nexperimental-features = nix-command\nextra-trusted-public-keys = ${cache.publicKey}`;
+    for (const [name, more] of [
+      ["p0", {}],
+      ["p1", { CI: "true" }],
+      ["p2", { NIX_CONFIG: withKey }],
+    ] as const) {
+      const run = await build(name, { ...named, ...more });
+      expect(run.exitCode, run.stderr).toBe(0);
+      expect(await cameFromCache(name), name).toBe(true);
+    }
+    // No daemon was ever started there, and in CI none is.
+    const refused = await build("p3", { ...named, CI: "true", GF_RUNTIME_DIR: join(machine.home, "runner") });
+    expect(refused.exitCode, refused.stderr).toBe(78);
+    expect(refused.stderr).toContain(`the credential of ${cache.url} cannot be used: `);
+    expect(refused.stderr).toContain("next: flywheel up");
+    expect((await machine.nix(["path-info", "-f", cache.expression, "p3"])).exitCode).toBe(1);
+  });
 });
