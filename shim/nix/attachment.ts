@@ -31,8 +31,9 @@ export interface NixAttachmentSource {
   withNetrc(cache: AttachedNixCache, aliases: readonly Endpoint[], profile: Profile): Promise<AttachedNixCache>;
 }
 
-export function nixAttachmentSource(paths: Paths, patience: Patience): NixAttachmentSource {
-  const withNetrc: NixAttachmentSource["withNetrc"] = (cache, aliases, profile) => netrcFor(cache, aliases, profile, paths);
+/** @param userConf userConfFiles() of the command's environment */
+export function nixAttachmentSource(paths: Paths, patience: Patience, userConf: readonly string[]): NixAttachmentSource {
+  const withNetrc: NixAttachmentSource["withNetrc"] = (cache, aliases, profile) => netrcFor(cache, aliases, profile, { paths, userConf });
   const ask = async (profile: Profile): Promise<NixStanding> => {
     try {
       const status = await statusOf(paths, new DaemonClient(paths), "nix", profile.name, patience);
@@ -74,13 +75,19 @@ export function nixAttachmentSource(paths: Paths, patience: Patience): NixAttach
   };
 }
 
-async function netrcFor(cache: AttachedNixCache, aliases: readonly Endpoint[], profile: Profile, paths: Paths): Promise<AttachedNixCache> {
+async function netrcFor(
+  cache: AttachedNixCache,
+  aliases: readonly Endpoint[],
+  profile: Profile,
+  { paths, userConf }: { readonly paths: Paths; readonly userConf: readonly string[] },
+): Promise<AttachedNixCache> {
   if (profile.nix.netrc === "system") return cache;
   const { endpoint } = cache;
   try {
     const entry = entryFor(readCredentials(paths), profile.name, [endpoint, ...aliases]);
     if (entry === undefined) return cache;
-    const { directory } = await new DaemonClient(paths).generation({ profile: profile.name, kind: "nix", endpoint: endpoint.url });
+    const request = { profile: profile.name, kind: "nix", endpoint: endpoint.url, userConf } as const;
+    const { directory } = await new DaemonClient(paths).generation(request);
     return { ...cache, netrc: plain(`${directory}/netrc`) };
   } catch (error) {
     if (!(error instanceof FlywheelError)) throw error;

@@ -87,7 +87,7 @@ describe.skipIf(cannotRun)("a private cache", { timeout: 60_000 }, () => {
     const netrc = join(root, directory, "netrc");
     expect([root, join(root, directory), netrc].map((path) => statSync(path).mode & 0o777)).toEqual([0o700, 0o700, 0o600]);
     expect(statSync(netrc).uid).toBe(client.uid);
-    expect(readFileSync(netrc, "utf8")).toBe(`machine 127.0.0.1\npassword ${token}\n`);
+    expect(readFileSync(netrc, "utf8")).toBe(`machine 127.0.0.1\nlogin ""\npassword ${token}\n`);
   });
 
   test("what Nix's own netrc says besides stays known to it", async () => {
@@ -98,9 +98,29 @@ describe.skipIf(cannotRun)("a private cache", { timeout: 60_000 }, () => {
     keep(token);
     await companion.up();
     expect((await build("p0")).exitCode).toBe(0);
+    expect(await cameFromCache("p0")).toBe(true);
     const root = join(machine.home, "run/credentials");
     const texts = readdirSync(root).map((directory) => readFileSync(join(root, directory, "netrc"), "utf8"));
-    expect(texts).toEqual([`machine 127.0.0.1\npassword ${token}\n\nmachine other.example password theirs\n`]);
+    expect(texts).toEqual([`machine 127.0.0.1\nlogin ""\npassword ${token}\n\nmachine other.example password theirs\n`]);
+  });
+
+  test("nor is what the command's own environment has Nix read lost, though the daemon has another", async () => {
+    await trusted();
+    const file = (name: string, text: string): string => {
+      writeFileSync(join(machine.home, name), text);
+      chownSync(join(machine.home, name), client.uid, client.gid);
+      return join(machine.home, name);
+    };
+    const conf = file("mine.conf", "include token.conf\n");
+    file("token.conf", `netrc-file = ${file("mine.netrc", "machine other.example password mine\n")}\n`);
+    keep(token);
+    await companion.up();
+    const run = await build("p0", { NIX_USER_CONF_FILES: conf });
+    expect(run.exitCode, run.stderr).toBe(0);
+    expect(await cameFromCache("p0")).toBe(true);
+    const root = join(machine.home, "run/credentials");
+    const texts = readdirSync(root).map((directory) => readFileSync(join(root, directory, "netrc"), "utf8"));
+    expect(texts).toEqual([`machine 127.0.0.1\nlogin ""\npassword ${token}\n\nmachine other.example password mine\n`]);
   });
 
   test("one that would leave an administrator's netrc out is not attached, but where the profile says that it has the credential", async () => {

@@ -11,7 +11,7 @@ const basic = (user: string, password: string): Credential => ({ scheme: "basic"
 
 describe("the netrc", () => {
   test.each([
-    ["a token, as Attic's client writes it", { scheme: "bearer", token: new Secret("t0ken") }, "machine cache.example\npassword t0ken\n"],
+    ["a token, which has no user", { scheme: "bearer", token: new Secret("t0ken") }, 'machine cache.example\nlogin ""\npassword t0ken\n'],
     ["a user and a password", basic("ada", "pass#word"), "machine cache.example\nlogin ada\npassword pass#word\n"],
   ] as const)("%s", (_what, credential, text) => {
     expect(netrcText(cache, credential, "")).toBe(text);
