@@ -4,6 +4,7 @@ import { isatty } from "node:tty";
 import { basicPassword, bearerToken } from "../../contract/credential.ts";
 import type { Endpoint } from "../../contract/endpoint.ts";
 import { FlywheelError } from "../../contract/errors.ts";
+import { netrcFault } from "../../contract/nix/netrc.ts";
 import { typed } from "../../contract/quote.ts";
 import { Secret } from "../../contract/secret.ts";
 import { printable } from "../../contract/text.ts";
@@ -31,9 +32,10 @@ export async function readSecret(
   const secret = text.replace(/[\r\n]+$/, "");
   if (secret === "") throw new FlywheelError("usage", `the ${what} is empty`, { next: "flywheel login --help" });
   const form = what === "token" ? bearerToken : basicPassword;
-  if (from.endpoint.kind === "nix" && /^["#]/.test(secret)) {
-    throw new FlywheelError("usage", `Nix cannot read this ${what}: to a netrc, a quote or # begins something else`, {
-      next: "choose another, that begins otherwise",
+  const unreadable = from.endpoint.kind === "nix" ? netrcFault(secret) : undefined;
+  if (unreadable !== undefined) {
+    throw new FlywheelError("usage", `Nix cannot read this ${what}: it ${unreadable}`, {
+      next: "get another one from the cache's operator",
     });
   }
   if (form.test(secret)) return new Secret(secret);

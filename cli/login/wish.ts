@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { basicUser, type SecretStore, secretStores } from "../../contract/credential.ts";
 import { type Endpoint, isTls } from "../../contract/endpoint.ts";
 import { FlywheelError } from "../../contract/errors.ts";
+import { netrcFault } from "../../contract/nix/netrc.ts";
 import { printable } from "../../contract/text.ts";
 import { oneOf } from "../values.ts";
 
@@ -62,6 +63,8 @@ export function wishFrom(
   };
   if (user === undefined) return { ...common, scheme: "bearer" };
   if (!basicUser.test(user)) throw usage("--user: a user's name has no colon, white space, quotes or backslash (RFC 7617)");
+  const unreadable = endpoint.kind === "nix" ? netrcFault(user) : undefined;
+  if (unreadable !== undefined) throw usage(`--user: Nix cannot read this name: it ${unreadable}`);
   return { ...common, scheme: "basic", user };
 }
 

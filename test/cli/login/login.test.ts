@@ -203,6 +203,7 @@ describe("what cannot be kept", () => {
     [["--basic"], "--basic and --user go together"],
     [["--user", "ann"], "--basic and --user go together"],
     [["--basic", "--user", "a:b"], "a user's name has no colon"],
+    [["--kind", "nix", "--basic", "--user", "#ann"], "--user: Nix cannot read this name: it begins with a quote or #"],
     [["--certificate", "c.pem"], "--certificate and --key go together"],
     [["--certificate", "c.pem", "--key", "k.pem"], "a certificate has no token"],
     [["--store", "pocket"], "expected one of keyring, file"],
@@ -238,6 +239,16 @@ test.each(["#first", '"quoted'])("a password that a netrc cannot say is refused 
   const ran = await login(["--kind", "nix", "--basic", "--user", "ann"], password);
   expect([ran.exitCode, ran.stderr.includes("Nix cannot read this password"), ran.stderr.includes(password)]).toEqual([2, true, false]);
   expect(await login(["--basic", "--user", "ann"], password)).toMatchObject({ exitCode: 0 });
+});
+
+test("a token that curl would drop from a netrc is refused for Nix alone, with its length and the limit", async () => {
+  const long = `${"a".repeat(4000)}b`;
+  const ran = await login(["--kind", "nix"], long);
+  expect([ran.exitCode, ran.stderr]).toEqual([2, expect.stringContaining("Nix cannot read this token: it has 4001 characters")]);
+  expect(ran.stderr).toContain("4000 of them");
+  expect(existsSync(indexPath())).toBe(false);
+  expect(await login(["--kind", "nix"], long.slice(1))).toMatchObject({ exitCode: 0 });
+  expect(await login([], long)).toMatchObject({ exitCode: 0 });
 });
 
 test("what Bazel makes of a header is said before anything is kept, also where nothing is", async () => {

@@ -23,14 +23,17 @@ describe("the netrc", () => {
     );
   });
 
-  test.each([basic("ada", '"quoted'), basic("ada", "#comment"), { scheme: "mtls", certificate: "/c.pem", key: "/k.pem" }] as const)(
-    "what it cannot say is told, without the secret (%#)",
-    (credential) => {
-      const write = (): string => netrcText(cache, credential, "");
-      expect(write).toThrow(FlywheelError);
-      expect(write).toThrow(/^(?!.*(?:quoted|comment)).*(?:takes no)/);
-    },
-  );
+  test.each([
+    basic("ada", '"quoted'),
+    basic("ada", "#comment"),
+    basic("#comment", "x"),
+    { scheme: "bearer", token: new Secret("quoted".repeat(700)) },
+    { scheme: "mtls", certificate: "/c.pem", key: "/k.pem" },
+  ] as const)("what it cannot say is told, without the secret (%#)", (credential) => {
+    const write = (): string => netrcText(cache, credential, "");
+    expect(write).toThrow(FlywheelError);
+    expect(write).toThrow(/^(?!.*(?:quoted|comment)).*(?:takes no)/);
+  });
 });
 
 describe("a cache that asks for a credential", () => {
