@@ -347,6 +347,24 @@ describe("logout", () => {
     expect(await home.flywheel(["logout", url])).toMatchObject({ exitCode: 1 });
   });
 
+  test("what tools were given stays in a directory that others may use, and is told with what to type", async () => {
+    await login([]);
+    const generation = index().entries[0]?.generation ?? "";
+    home.write(`run/credentials/${generation}-0123456789abcdef/netrc`, token, 0o600);
+    const parent = join(home.runtime, "credentials");
+    chmodSync(parent, 0o755);
+    const ran = await home.flywheel(["logout", url]);
+    expect(ran).toMatchObject({ exitCode: 1, stdout: `logged out of ${url} (bazel)\n` });
+    expect(ran.stderr).toContain(`is still in ${parent}: ${parent} is open to other users (mode 0755)`);
+    const line = /next: look, then (rm -rf .*)\)/.exec(ran.stderr)?.[1] ?? "false";
+    expect(readdirSync(parent)).toHaveLength(1);
+    execFileSync("/bin/sh", ["-c", line]);
+    expect(readdirSync(parent)).toEqual([]);
+    // Nothing of this login is there any more.
+    await login([]);
+    expect(await home.flywheel(["logout", url])).toMatchObject({ exitCode: 0, stderr: "" });
+  });
+
   test("--all takes those of one profile", async () => {
     await login([]);
     await login(["--kind", "nix"]);
