@@ -75,6 +75,9 @@ function dateFrom(text: string, now: Date): Date {
   if (Number.isNaN(date.getTime())) {
     throw usage(`--expires: expected a date such as 2027-01-31 or 2027-01-31T12:00:00Z, found ${printable(text, 40)}`);
   }
+  // To Date, the 31st of February is the 3rd of March.
+  const [year = 0, month = 0, day = 0] = text.slice(0, 10).split("-").map(Number);
+  if (new Date(Date.UTC(year, month - 1, day)).getUTCDate() !== day) throw usage(`--expires: there is no ${printable(text, 40)}`);
   if (date <= now) throw usage(`--expires: ${printable(text, 40)} is past`);
   return date;
 }
