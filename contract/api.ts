@@ -241,6 +241,8 @@ export interface GenerationRequest {
   readonly endpoint: string;
   /** Of Nix: where the user's own nix.conf lies for the command (userConfFiles()); as the daemon's environment says where absent. */
   readonly userConf?: readonly string[];
+  /** Makes nothing: the answer is where it would be made, or why it could not. */
+  readonly look?: boolean;
 }
 
 export interface GenerationAnswer {

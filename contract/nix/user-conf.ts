@@ -3,8 +3,8 @@ import type { Environment } from "../environment.ts";
 
 /** More are none: the weakest are left out. */
 export const mostUserConf = 32;
-/** No file lies at a longer path (PATH_MAX of Linux): characters. */
-export const longestUserConf = 4095;
+/** Nobody's nix.conf lies at a longer path, and a request to the daemon has to hold them all: characters. */
+export const longestUserConf = 1024;
 
 /**
  * What a Nix command of this environment would read, whether it is there or not.

@@ -24,6 +24,7 @@ export const generationRequest = v.strictObject({
   userConf: v.exactOptional(
     v.pipe(v.array(v.pipe(v.string(), v.startsWith("/"), v.maxLength(longestUserConf))), v.maxLength(mostUserConf)),
   ),
+  look: v.exactOptional(v.boolean()),
 });
 export const emptyRequest = v.strictObject({});
 export const stopRequest = v.strictObject({ pid: v.exactOptional(v.pipe(v.number(), v.integer())) });

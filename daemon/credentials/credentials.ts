@@ -112,11 +112,11 @@ export class Credentials {
   }
 
   /**
-   * Makes the files from which a tool takes the credential of an endpoint.
+   * Makes the files from which a tool takes the credential of an endpoint, or only looks whether it could.
    * @returns their directory
    * @throws FlywheelError `endpoint-invalid`, `credentials-unusable`, `runtime-directory-unsafe`
    */
-  async generation({ profile, kind, endpoint: text, userConf }: GenerationRequest): Promise<string> {
+  async generation({ profile, kind, endpoint: text, userConf, look }: GenerationRequest): Promise<string> {
     const parsed = parseEndpoint(text, kind);
     if (!parsed.ok) throw new FlywheelError("endpoint-invalid", printable(parsed.message));
     const { endpoint } = parsed;
@@ -139,15 +139,17 @@ export class Credentials {
       if (kept.state !== "ready") throw unusable(entry, kept);
       return kept;
     };
+    const make = (directory: string, file: string, write: () => Secret): Promise<void> =>
+      look === true ? this.#generations.look(directory, write) : this.#generations.make(directory, file, write);
     const base = generationDirectory(this.#options.paths, entry, endpoint);
     if (kind === "bazel") {
-      await this.#generations.make(base, "bazelrc", () => new Secret(bazelrcText(endpoint, ready().credential)));
+      await make(base, "bazelrc", () => new Secret(bazelrcText(endpoint, ready().credential)));
       return base;
     }
     const own = this.#ownNetrc(userConf);
     // With what the user's own netrc says besides: another one makes another directory.
     const directory = own === "" ? base : `${base}-${createHash("sha256").update(own).digest("hex").slice(0, 16)}`;
-    await this.#generations.make(directory, "netrc", () => new Secret(netrcText(endpoint, ready().credential, own)));
+    await make(directory, "netrc", () => new Secret(netrcText(endpoint, ready().credential, own)));
     return directory;
   }
 

@@ -10,7 +10,7 @@ import { readClock } from "../../daemon/api/client/clock.ts";
 import { DaemonClient } from "../../daemon/api/client/connection.ts";
 import { readCredentials } from "../../daemon/api/client/credentials/index-file.ts";
 import { readPublished } from "../../daemon/api/client/published.ts";
-import { type NoAttachment, noAttachment, type Patience, statusOf, withoutDaemon } from "../attachment.ts";
+import { type NoAttachment, noAttachment, onlyLooks, type Patience, statusOf, withoutDaemon } from "../attachment.ts";
 
 export type NixStanding =
   | {
@@ -25,7 +25,8 @@ export interface NixAttachmentSource {
   /** @param withinMs how long the answer may take altogether; unbounded but for the guard's own waits where undefined */
   current(profile: Profile, withinMs: number | undefined): Promise<NixStanding>;
   /**
-   * A cache with the file from which Nix takes what the user logged in to it with; as it is, where that is nothing.
+   * A cache with the file from which Nix takes what the user logged in to it with, made or with `look` only named; as it
+   * is, where there is nothing of the kind.
    * @throws FlywheelError where something is kept for it, and no file can be made of that
    */
   withNetrc(cache: AttachedNixCache, aliases: readonly Endpoint[], profile: Profile): Promise<AttachedNixCache>;
@@ -33,7 +34,8 @@ export interface NixAttachmentSource {
 
 /** @param userConf userConfFiles() of the command's environment */
 export function nixAttachmentSource(paths: Paths, patience: Patience, userConf: readonly string[]): NixAttachmentSource {
-  const withNetrc: NixAttachmentSource["withNetrc"] = (cache, aliases, profile) => netrcFor(cache, aliases, profile, { paths, userConf });
+  const withNetrc: NixAttachmentSource["withNetrc"] = (cache, aliases, profile) =>
+    netrcFor(cache, aliases, profile, { paths, userConf, look: onlyLooks(patience) });
   const ask = async (profile: Profile): Promise<NixStanding> => {
     try {
       const status = await statusOf(paths, new DaemonClient(paths), "nix", profile.name, patience);
@@ -79,14 +81,14 @@ async function netrcFor(
   cache: AttachedNixCache,
   aliases: readonly Endpoint[],
   profile: Profile,
-  { paths, userConf }: { readonly paths: Paths; readonly userConf: readonly string[] },
+  { paths, userConf, look }: { readonly paths: Paths; readonly userConf: readonly string[]; readonly look: boolean },
 ): Promise<AttachedNixCache> {
   if (profile.nix.netrc === "system") return cache;
   const { endpoint } = cache;
   try {
     const entry = entryFor(readCredentials(paths), profile.name, [endpoint, ...aliases]);
     if (entry === undefined) return cache;
-    const request = { profile: profile.name, kind: "nix", endpoint: endpoint.url, userConf } as const;
+    const request = { profile: profile.name, kind: "nix", endpoint: endpoint.url, userConf, look } as const;
     const { directory } = await new DaemonClient(paths).generation(request);
     return { ...cache, netrc: plain(`${directory}/netrc`) };
   } catch (error) {

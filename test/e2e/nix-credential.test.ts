@@ -3,7 +3,7 @@
  * netrc that nobody else can read, and where it would not, nothing is attached.
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type CredentialEntry, type CredentialIndex, noCredentials } from "../../contract/credential.ts";
@@ -90,6 +90,27 @@ describe.skipIf(cannotRun)("a private cache", { timeout: 60_000 }, () => {
     expect(readFileSync(netrc, "utf8")).toBe(`machine 127.0.0.1\nlogin ""\npassword ${token}\n`);
   });
 
+  test("explain names the file that a command would get, and makes none", async () => {
+    await trusted();
+    keep(token);
+    await companion.up();
+    const root = join(machine.home, "run/credentials");
+    const explain = (...more: readonly string[]) =>
+      companion.flywheel(["explain", ...more, "--", "nix", "build", ".#x"], { GF_GUARD_SCOPE: "all" });
+    const told = await explain("--json");
+    expect(told.exitCode, told.stdout).toBe(0);
+    const { decision } = JSON.parse(told.stdout) as { decision: { cache: { netrc: string } } };
+    const view = (await explain()).stdout;
+    expect(view).toContain(`netrc      with what is kept for ${cache.url}: the daemon writes it`);
+    expect(view).toMatch(/path +slow/);
+    expect(existsSync(root)).toBe(false);
+    expect((await build("p0")).exitCode).toBe(0);
+    expect(readdirSync(root).map((directory) => join(root, directory, "netrc"))).toEqual([decision.cache.netrc]);
+    // What the guard would fail over is told as well.
+    chmodSync(root, 0o755);
+    expect((await explain()).stdout).toMatch(/refused: .*the credential of \S+ cannot be used: .*is open to other users/);
+  });
+
   test("what Nix's own netrc says besides stays known to it", async () => {
     await trusted();
     const own = join(machine.dir, "conf/netrc");
@@ -97,7 +118,8 @@ describe.skipIf(cannotRun)("a private cache", { timeout: 60_000 }, () => {
     chmodSync(own, 0o644);
     keep(token);
     await companion.up();
-    expect((await build("p0")).exitCode).toBe(0);
+    const run = await build("p0");
+    expect(run.exitCode, run.stderr).toBe(0);
     expect(await cameFromCache("p0")).toBe(true);
     const root = join(machine.home, "run/credentials");
     const texts = readdirSync(root).map((directory) => readFileSync(join(root, directory, "netrc"), "utf8"));
