@@ -239,6 +239,10 @@ export interface GenerationRequest {
   readonly profile: string;
   readonly kind: Tool;
   readonly endpoint: string;
+  /** Of Nix: where the user's own nix.conf lies for the command (userConfFiles()); as the daemon's environment says where absent. */
+  readonly userConf?: readonly string[];
+  /** Makes nothing: the answer is where it would be made, or why it could not. */
+  readonly look?: boolean;
 }
 
 export interface GenerationAnswer {

@@ -114,12 +114,14 @@ export function expiryOf(token: Secret): Date | undefined {
   }
 }
 
+/** How long a secret may be: characters; of a token, the = at its end do not count. */
+export const longestSecret = { token: 8192, password: 1024 } as const;
 /** What a bearer token may be made of (RFC 6750, 2.1: b64token): nothing that a header, an rc file or a netrc could take for more. */
-export const bearerToken: RegExp = /^[A-Za-z0-9._~+/-]{1,8192}=*$/;
+export const bearerToken: RegExp = new RegExp(`^[A-Za-z0-9._~+/-]{1,${longestSecret.token}}=*$`);
 /** RFC 7617 lets a user have no colon; a netrc and an rc file take no white space, quotes or backslash. */
 export const basicUser: RegExp = /^[!#-&(-9;-[\]-~]{1,256}$/;
 /** Printable ASCII, in one word, for the same reason. */
-export const basicPassword: RegExp = /^[!-~]{1,1024}$/;
+export const basicPassword: RegExp = new RegExp(`^[!-~]{1,${longestSecret.password}}$`);
 
 /**
  * Why a secret may not go to an endpoint, or undefined where it may: in plain text it would be read on the way, save

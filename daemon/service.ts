@@ -24,6 +24,7 @@ import type { Config } from "../contract/config.ts";
 import type { Tool } from "../contract/endpoint.ts";
 import { FlywheelError, messageOf } from "../contract/errors.ts";
 import type { Invocation } from "../contract/invocation.ts";
+import { userConfFiles } from "../contract/nix/user-conf.ts";
 import type { Paths } from "../contract/paths.ts";
 import type { Profile } from "../contract/profile.ts";
 import type { TrustStore } from "../contract/trust.ts";
@@ -140,7 +141,7 @@ export class Service implements ApiHandlers {
       paths,
       env: options.env,
       candidates: (name, kind) => this.#keepers.get(name)?.[kind].tracks.map(({ candidate }) => candidate) ?? [],
-      ownNetrc: () => ownNetrc(this.#nix.place, options.env),
+      ownNetrc: (userConf) => ownNetrc(this.#nix.place, userConf ?? userConfFiles(options.env, "/")),
       onLate: () => this.#reconsiderAll(),
       onChange: () => {
         for (const name of this.#keepers.keys()) this.#tell(name);

@@ -4,6 +4,7 @@ import type { AttachmentReport, CandidateReport, DaemonReport, ProbeReport, Stat
 import type { AttachedCache } from "../contract/bazel/injection.ts";
 import type { Credential } from "../contract/credential.ts";
 import { type Endpoint, parseEndpoint, type Tool } from "../contract/endpoint.ts";
+import type { Environment } from "../contract/environment.ts";
 import { FlywheelError, messageOf } from "../contract/errors.ts";
 import type { Paths } from "../contract/paths.ts";
 import type { Profile } from "../contract/profile.ts";
@@ -34,8 +35,21 @@ export interface AttachmentSource {
   prove(profile: Profile, endpoint: Endpoint, localProof: boolean, credential?: Credential): Promise<ProbeReport>;
 }
 
-/** How patient to be: `guard` starts the daemon and waits for an attachment that is coming; `look` only looks. */
-export type Patience = "guard" | "guard-without-daemon" | "look";
+/**
+ * How patient to be: `guard` starts the daemon and waits for an attachment that is coming; `look` only looks, as whoever
+ * explains does. In CI nobody starts a daemon, which is `…-without-daemon`.
+ */
+export type Patience = "guard" | "guard-without-daemon" | "look" | "look-without-daemon";
+
+/** The same for both: in CI no daemon is started. */
+export function patienceOf(what: "guard" | "look", env: Environment): Patience {
+  return env["CI"] ? `${what}-without-daemon` : what;
+}
+
+/** Whether nothing may be made, and nothing waited for. */
+export function onlyLooks(patience: Patience): boolean {
+  return patience === "look" || patience === "look-without-daemon";
+}
 
 /** An attachment that is coming is waited for this long: milliseconds (design: 3 s). */
 const longestWait = 3000;
@@ -87,7 +101,7 @@ export function withoutDaemon(error: unknown, patience: Patience, paths: Paths, 
   if (absence?.kind === "none" && patience === "look") {
     return { ...base, reason: `${absence.words}; the guard would start one and wait at most 3 s for an attachment`, next: absence.next };
   }
-  if (absence?.kind === "none" && patience === "guard-without-daemon") {
+  if (absence?.kind === "none" && (patience === "guard-without-daemon" || patience === "look-without-daemon")) {
     const reason = `CI is set, so no daemon is started, and ${variable} names no endpoint`;
     return { ...base, reason, next: `set ${variable} to the runner's endpoint, or unset CI` };
   }
@@ -98,7 +112,7 @@ export function withoutDaemon(error: unknown, patience: Patience, paths: Paths, 
 export async function statusOf(paths: Paths, client: DaemonClient, kind: Tool, profile: string, patience: Patience): Promise<StatusReport> {
   if (patience === "guard") await started(paths);
   const status = await asked(client, kind, profile, patience);
-  if (patience === "look" || status[kind].state === "attached" || !status[kind].unsettled) return status;
+  if (onlyLooks(patience) || status[kind].state === "attached" || !status[kind].unsettled) return status;
   let last = status;
   for await (const report of client.watch(profile, AbortSignal.timeout(longestWait))) {
     last = report;
@@ -112,7 +126,7 @@ async function asked(client: DaemonClient, kind: Tool, profile: string, patience
   const status = await client.status(profile);
   const { state, unsettled, proofAgeS } = status[kind];
   const lostLately = state === "unattached" && !unsettled && !status.detached && (proofAgeS ?? Number.POSITIVE_INFINITY) <= lease.span;
-  return lostLately && patience !== "look" ? client.verify(profile) : status;
+  return lostLately && !onlyLooks(patience) ? client.verify(profile) : status;
 }
 
 async function started(paths: Paths): Promise<void> {

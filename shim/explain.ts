@@ -7,6 +7,7 @@ import { FlywheelError } from "../contract/errors.ts";
 import { quickNixJudgement, readNixCommandLine } from "../contract/nix/command-line.ts";
 import { isNixName, type NixClass } from "../contract/nix/commands.ts";
 import { settingFlags, settingLines } from "../contract/nix/injection.ts";
+import { patienceOf } from "./attachment.ts";
 import { type Decision, decide, type Invocation } from "./decide.ts";
 import { isShimName, type ShimName } from "./fast-path/names.ts";
 import { readScript } from "./nix/script.ts";
@@ -32,7 +33,7 @@ export async function explain(argv: { tool: string; args: readonly string[] }, e
   const { tool: name, args } = argv;
   if (!isShimName(name)) throw new FlywheelError("usage", `${name} has no shim`, { next: "flywheel explain -- bazel build //…" });
   const invocation: Invocation = { tool: name, args, env, cwd };
-  const decision = await decide(invocation, surroundings(invocation, "look"));
+  const decision = await decide(invocation, surroundings(invocation, patienceOf("look", env)));
   const realTool = findRealTool(name, env);
   const inConfig = decision.kind === "settings" && decision.channel === "environment";
   return {

@@ -6,6 +6,7 @@ import { Exit, type ExitCode } from "../contract/exit.ts";
 import type { SpoolEntry } from "../contract/journal.ts";
 import { printable } from "../contract/text.ts";
 import { appendSpool } from "../daemon/api/client/spool.ts";
+import { patienceOf } from "./attachment.ts";
 import { type Decision, decide, type Invocation } from "./decide.ts";
 import { type Plan, planText } from "./plan.ts";
 import { startProgress, watched } from "./progress.ts";
@@ -25,7 +26,7 @@ export async function runGuard(argv: readonly string[]): Promise<ExitCode> {
     });
   }
   const invocation: Invocation = { tool, args, env: process.env, cwd: currentDirectory() };
-  const world = surroundings(invocation, process.env["CI"] ? "guard-without-daemon" : "guard");
+  const world = surroundings(invocation, patienceOf("guard", process.env));
   const decision = await whileWatched(() => decide(invocation, world));
   const plan = carryOut(decision, invocation, world);
   // Synchronous, since the process ends right behind it.

@@ -4,6 +4,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Config } from "../contract/config.ts";
 import { FlywheelError } from "../contract/errors.ts";
+import { userConfFiles } from "../contract/nix/user-conf.ts";
 import { type Paths, pathsFrom } from "../contract/paths.ts";
 import type { Profile } from "../contract/profile.ts";
 import { profileName } from "../contract/published.ts";
@@ -62,7 +63,7 @@ export function surroundings(invocation: Invocation, patience: Patience): Surrou
     sources: () => usableSources(profile().bazel.repositories, version),
     credentials: credentialSource(paths, patience),
     attachments: attachmentSource(paths, patience),
-    nix: nixAttachmentSource(paths, patience),
+    nix: nixAttachmentSource(paths, patience, userConfFiles(env, cwd)),
   };
 }
 

@@ -42,6 +42,7 @@ function settled(decision: Decision): boolean {
     (decision.startup.length > 0 || decision.flags.some((flag) => /^--(?:credential_helper|tls_client)/.test(flag)))
   )
     return false;
+  if (decision.kind === "settings" && decision.cache?.netrc !== undefined) return false;
   return decision.kind !== "refuse" && decision.kind !== "escape" && decision.notice === undefined;
 }
 
@@ -52,7 +53,12 @@ function viewDecision(decision: Decision): string[] {
     case "inject":
       return [`  decision   gets the attached cache: ${printable(decision.why)}`];
     case "settings":
-      return [`  decision   ${decision.cache === undefined ? "enters without" : "gets"} the attached cache: ${printable(decision.why)}`];
+      return [
+        `  decision   ${decision.cache === undefined ? "enters without" : "gets"} the attached cache: ${printable(decision.why)}`,
+        ...(decision.cache?.netrc === undefined
+          ? []
+          : [`  netrc      with what is kept for ${decision.cache.endpoint.url}: the daemon writes it once a command needs it`]),
+      ];
     case "escape":
       return [`  decision   runs alone, recorded: ${printable(decision.reason)}`];
     case "refuse":

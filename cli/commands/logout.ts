@@ -44,8 +44,7 @@ export default defineCommand({
     const secrets = await forget(paths, gone);
     const told = await tellDaemon(context);
     // Only now: a daemon that knew of it could have made another.
-    const directories = gone.flatMap((entry) => removeGenerations(paths, entry));
-    const left = [...secrets, ...directories.map((directory) => `${directory} could not be removed: remove it yourself`)];
+    const left = [...secrets, ...removeGenerations(paths, gone)];
     for (const words of [...left, ...told]) output.notice(words);
     if (output.format === "json") output.json({ schema: 1, forgotten: gone.map(entryReport), left });
     else for (const { endpoint, kind: tool } of gone) output.line(`logged out of ${endpoint} (${tool})`);

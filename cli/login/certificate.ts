@@ -2,12 +2,11 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { statSync } from "node:fs";
 import { FlywheelError } from "../../contract/errors.ts";
-import { typed } from "../../contract/quote.ts";
 import { printable } from "../../contract/text.ts";
 import { span } from "../../contract/words.ts";
 import { readBounded } from "../../daemon/api/client/bounded.ts";
 import { reasonOf } from "../../daemon/api/client/directory.ts";
-import { exposure } from "./exposure.ts";
+import { closing, exposure } from "./exposure.ts";
 
 /** A chain of certificates is shorter: bytes. */
 const largest = 262_144;
@@ -43,8 +42,9 @@ function certificateIn(file: string): X509Certificate {
 
 function keyIn(file: string): KeyObject {
   const text = textOf(file);
-  const fault = exposure(statSync(file));
-  if (fault !== undefined) throw unusable(file, fault, `chmod 600 ${typed(file)}`);
+  const stats = statSync(file);
+  const fault = exposure(stats);
+  if (fault !== undefined) throw unusable(file, fault, closing(file, stats));
   if (/-----BEGIN ENCRYPTED |^Proc-Type: 4,ENCRYPTED/m.test(text)) {
     throw unusable(file, "the key is encrypted, and no build can type its passphrase", "openssl pkey -in <key> -out <another, 0600>");
   }

@@ -6,12 +6,14 @@ import { sameEndpoint } from "../../contract/endpoint.ts";
 import { type ErrorCode, FlywheelError } from "../../contract/errors.ts";
 import { loginCommand } from "../../contract/login-command.ts";
 import { generationPath, type Paths, secretPath } from "../../contract/paths.ts";
+import { typed } from "../../contract/quote.ts";
 import type { Secret } from "../../contract/secret.ts";
+import { printable } from "../../contract/text.ts";
 import { removeStray } from "../../daemon/api/client/credentials/files.ts";
 import { changeCredentials, readCredentials } from "../../daemon/api/client/credentials/index-file.ts";
 import { vaultOf } from "../../daemon/api/client/credentials/open.ts";
 import type { Vault } from "../../daemon/api/client/credentials/vault.ts";
-import { inspectRuntimeDirectory } from "../../daemon/api/client/directory.ts";
+import { inspectRuntimeDirectory, isErrno, reasonOf } from "../../daemon/api/client/directory.ts";
 
 /**
  * Writes the secret, then the index, then removes the secret that nobody needs any more: whoever reads meanwhile finds
@@ -71,24 +73,44 @@ function tidy(paths: Paths): void {
 }
 
 /**
- * What tools read from files, of one login: at once, since the 24 h are for builds that go on, and this one is over.
- * @returns the directories that could not be removed
+ * What tools read from files, of these logins: at once, since the 24 h are for builds that go on, and these are over.
+ * @returns what could not be removed, in words
  */
-export function removeGenerations(paths: Paths, { generation }: CredentialEntry): readonly string[] {
+export function removeGenerations(paths: Paths, entries: readonly CredentialEntry[]): readonly string[] {
   const parent = dirname(generationPath(paths, "x"));
-  if (!inspectRuntimeDirectory(parent).ok) return [];
-  const left: string[] = [];
   // With what a daemon that was killed had begun, and nobody can tell for whom.
-  for (const name of readdirSync(parent).filter((each) => each.startsWith(`${generation}-`) || each.startsWith(".new-"))) {
+  const begins = [...entries.map(({ generation }) => `${generation}-`), ".new-"];
+  let names: readonly string[];
+  try {
+    names = readdirSync(parent).filter((name) => begins.some((each) => name.startsWith(each)));
+  } catch (error) {
+    if (isErrno(error) && (error.code === "ENOENT" || error.code === "ENOTDIR")) return [];
+    return [stillIn(parent, `it cannot be read (${reasonOf(error)})`, `chmod 700 ${typed(parent)}, then flywheel up, which removes it`)];
+  }
+  if (names.length === 0) return [];
+  // In one that others may write to, what has our names could be anything.
+  const found = inspectRuntimeDirectory(parent);
+  if (!found.ok) {
+    // Only what is there: to zsh a pattern without a match is an error.
+    const there = begins.filter((each) => names.some((name) => name.startsWith(each)));
+    const doomed = there.map((each) => `${typed(parent)}/${each}*`).join(" ");
+    return [stillIn(parent, found.message, `look, then ${found.fault === "owner" ? "sudo " : ""}rm -rf ${doomed}`)];
+  }
+  const left: string[] = [];
+  for (const name of names) {
     const directory = join(parent, name);
     try {
       chmodSync(directory, 0o700);
       rmSync(directory, { recursive: true, force: true });
     } catch {
-      left.push(directory);
+      left.push(`${directory} could not be removed: remove it yourself`);
     }
   }
   return left;
+}
+
+function stillIn(parent: string, reason: string, next: string): string {
+  return `the secret that tools were given to read is still in ${printable(parent, 4096)}: ${reason} (next: ${next})`;
 }
 
 /** The one that is there may be locked by now: what is left is told, with where it lies. */

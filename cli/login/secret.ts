@@ -1,16 +1,16 @@
 /** The secret itself: from a file, from standard input, or typed at a prompt that does not show it; never an argument. */
 import { closeSync, constants, fstatSync, openSync, type Stats } from "node:fs";
 import { isatty } from "node:tty";
-import { basicPassword, bearerToken } from "../../contract/credential.ts";
+import { basicPassword, bearerToken, longestSecret } from "../../contract/credential.ts";
 import type { Endpoint } from "../../contract/endpoint.ts";
 import { FlywheelError } from "../../contract/errors.ts";
-import { typed } from "../../contract/quote.ts";
+import { netrcFault } from "../../contract/nix/netrc.ts";
 import { Secret } from "../../contract/secret.ts";
 import { printable } from "../../contract/text.ts";
 import { readBounded } from "../../daemon/api/client/bounded.ts";
 import { reasonOf } from "../../daemon/api/client/directory.ts";
 import type { Output } from "../output/output.ts";
-import { exposure } from "./exposure.ts";
+import { closing, exposure } from "./exposure.ts";
 import { askHidden } from "./prompt.ts";
 
 /** No token is longer: bytes. */
@@ -31,16 +31,21 @@ export async function readSecret(
   const secret = text.replace(/[\r\n]+$/, "");
   if (secret === "") throw new FlywheelError("usage", `the ${what} is empty`, { next: "flywheel login --help" });
   const form = what === "token" ? bearerToken : basicPassword;
-  if (from.endpoint.kind === "nix" && /^["#]/.test(secret)) {
-    throw new FlywheelError("usage", `Nix cannot read this ${what}: to a netrc, a quote or # begins something else`, {
-      next: "choose another, that begins otherwise",
+  const unreadable = from.endpoint.kind === "nix" ? netrcFault(secret) : undefined;
+  if (unreadable !== undefined) {
+    throw new FlywheelError("usage", `Nix cannot read this ${what}: it ${unreadable}`, {
+      next: "get another one from the cache's operator",
     });
   }
   if (form.test(secret)) return new Secret(secret);
+  if (secret.length > longestSecret[what]) {
+    const lengths = `it has ${secret.length} characters, and at most ${longestSecret[what]} are taken`;
+    throw new FlywheelError("usage", `this is no ${what} that can be sent: ${lengths}`, { next: "flywheel login --help" });
+  }
   const allowed =
     what === "token"
       ? "one word of letters, digits and -._~+/, with = at its end (RFC 6750), and no `Bearer` before it"
-      : "one word of printable ASCII, at most 1024 characters";
+      : "one word of printable ASCII";
   throw new FlywheelError("usage", `this is no ${what} that can be sent: it must be ${allowed}`, { next: "flywheel login --help" });
 }
 
@@ -70,10 +75,11 @@ async function piped(): Promise<string> {
 
 function fromFile(file: string): string {
   try {
-    const fault = exposure(look(file));
+    const stats = look(file);
+    const fault = exposure(stats);
     if (fault === undefined) return readBounded(file, largest).toString("utf8");
     throw new FlywheelError("credentials-unusable", `${printable(file, 4096)} is not secret: ${fault}`, {
-      next: `chmod 600 ${typed(file)}, and think of another token: this one may have been read`,
+      next: `${closing(file, stats)}; and think of another token: this one may have been read`,
     });
   } catch (error) {
     if (error instanceof FlywheelError) throw error;

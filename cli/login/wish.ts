@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { basicUser, type SecretStore, secretStores } from "../../contract/credential.ts";
 import { type Endpoint, isTls } from "../../contract/endpoint.ts";
 import { FlywheelError } from "../../contract/errors.ts";
+import { netrcFault } from "../../contract/nix/netrc.ts";
 import { printable } from "../../contract/text.ts";
 import { oneOf } from "../values.ts";
 
@@ -62,6 +63,8 @@ export function wishFrom(
   };
   if (user === undefined) return { ...common, scheme: "bearer" };
   if (!basicUser.test(user)) throw usage("--user: a user's name has no colon, white space, quotes or backslash (RFC 7617)");
+  const unreadable = endpoint.kind === "nix" ? netrcFault(user) : undefined;
+  if (unreadable !== undefined) throw usage(`--user: Nix cannot read this name: it ${unreadable}`);
   return { ...common, scheme: "basic", user };
 }
 
@@ -72,6 +75,9 @@ function dateFrom(text: string, now: Date): Date {
   if (Number.isNaN(date.getTime())) {
     throw usage(`--expires: expected a date such as 2027-01-31 or 2027-01-31T12:00:00Z, found ${printable(text, 40)}`);
   }
+  // To Date, the 31st of February is the 3rd of March.
+  const [year = 0, month = 0, day = 0] = text.slice(0, 10).split("-").map(Number);
+  if (new Date(Date.UTC(year, month - 1, day)).getUTCDate() !== day) throw usage(`--expires: there is no ${printable(text, 40)}`);
   if (date <= now) throw usage(`--expires: ${printable(text, 40)} is past`);
   return date;
 }

@@ -10,23 +10,36 @@ import { FlywheelError } from "../errors.ts";
  * @throws FlywheelError `credentials-unusable` where a netrc cannot say it
  */
 export function netrcText({ host }: Endpoint, credential: Credential, own: string): string {
-  const login = loginOf(credential);
-  // Some versions of curl take a quote for the beginning of a quoted word, all take `#` for a comment's.
-  if (Object.values(login).some((word) => /^["#]/.test(word))) throw cannot("a netrc takes no secret that begins with a quote or #");
-  const words = Object.entries(login).map(([key, word]) => `${key} ${word}\n`);
-  return `machine ${host}\n${words.join("")}${own === "" ? "" : `\n${own}`}`;
+  return `machine ${host}\n${linesOf(credential)}${own === "" ? "" : `\n${own}`}`;
 }
 
-function loginOf(credential: Credential): Readonly<Record<string, string>> {
+/** One word's bound in a netrc: curl (7.88) reads lines of 4095 characters at most, the keyword among them. */
+export const longestWord = 4000;
+
+/** Why a netrc cannot carry a user, a token or a password, in words that follow its name; undefined where it can. */
+export function netrcFault(word: string): string | undefined {
+  // Some versions of curl take a quote for the beginning of a quoted word, all take `#` for a comment's.
+  if (/^["#]/.test(word)) return "begins with a quote or #, which to a netrc begins something else";
+  return word.length > longestWord ? `has ${word.length} characters, and a netrc's lines hold ${longestWord} of them` : undefined;
+}
+
+function linesOf(credential: Credential): string {
   switch (credential.scheme) {
     case "bearer":
-      // Attic's way: a password without a user (its client's nix_netrc.rs).
-      return { password: credential.token.reveal() };
+      // Attic's way: a password without a user. Said outright, since curl before 8.12 forgets a password that stands alone
+      // once another machine follows, and before 7.85 wherever it stands.
+      return `login ""\n${line("password", "token", credential.token.reveal())}`;
     case "basic":
-      return { login: credential.user, password: credential.password.reveal() };
+      return `${line("login", "user", credential.user)}${line("password", "password", credential.password.reveal())}`;
     case "mtls":
       throw cannot("Nix takes no client certificate for a cache");
   }
+}
+
+function line(keyword: string, name: string, word: string): string {
+  const fault = netrcFault(word);
+  if (fault !== undefined) throw cannot(`a netrc takes no such ${name}: it ${fault}`);
+  return `${keyword} ${word}\n`;
 }
 
 function cannot(message: string): FlywheelError {

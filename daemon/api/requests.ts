@@ -1,6 +1,7 @@
 /** What may be asked of the API, checked before anything acts on it. */
 import * as v from "valibot";
 import { FlywheelError } from "../../contract/errors.ts";
+import { longestUserConf, mostUserConf } from "../../contract/nix/user-conf.ts";
 import { profileName } from "../../contract/published.ts";
 import { printable } from "../../contract/text.ts";
 
@@ -18,7 +19,13 @@ export const attachRequest = judged;
 export const probeRequest = judged;
 /** contract/api.ts: CredentialRequest and GenerationRequest. */
 export const credentialRequest = v.strictObject({ profile, uri: v.pipe(v.string(), v.maxLength(4096)) });
-export const generationRequest = v.omit(judged, ["localProof"]);
+export const generationRequest = v.strictObject({
+  ...v.omit(judged, ["localProof"]).entries,
+  userConf: v.exactOptional(
+    v.pipe(v.array(v.pipe(v.string(), v.startsWith("/"), v.maxLength(longestUserConf))), v.maxLength(mostUserConf)),
+  ),
+  look: v.exactOptional(v.boolean()),
+});
 export const emptyRequest = v.strictObject({});
 export const stopRequest = v.strictObject({ pid: v.exactOptional(v.pipe(v.number(), v.integer())) });
 

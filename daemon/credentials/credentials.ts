@@ -29,8 +29,8 @@ export interface CredentialsOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** What discovery found for a profile; none where it is not in use. */
   readonly candidates: (profile: string, kind: Tool) => readonly Candidate[];
-  /** What this user's Nix would read without us. */
-  readonly ownNetrc: () => OwnNetrc;
+  /** What this user's Nix would read without us. @param userConf of the request */
+  readonly ownNetrc: (userConf: readonly string[] | undefined) => OwnNetrc;
   /** Secrets came after somebody stopped waiting for them: what was proved without is to be proved again. */
   readonly onLate: () => void;
   /** What there is to tell of a credential is another now. */
@@ -130,11 +130,11 @@ export class Credentials {
   }
 
   /**
-   * Makes the files from which a tool takes the credential of an endpoint.
+   * Makes the files from which a tool takes the credential of an endpoint, or only looks whether it could.
    * @returns their directory
    * @throws FlywheelError `endpoint-invalid`, `credentials-unusable`, `runtime-directory-unsafe`
    */
-  async generation({ profile, kind, endpoint: text }: GenerationRequest): Promise<string> {
+  async generation({ profile, kind, endpoint: text, userConf, look }: GenerationRequest): Promise<string> {
     this.#catchUp();
     const parsed = parseEndpoint(text, kind);
     if (!parsed.ok) throw new FlywheelError("endpoint-invalid", printable(parsed.message));
@@ -158,15 +158,17 @@ export class Credentials {
       if (kept.state !== "ready") throw unusable(entry, kept);
       return kept;
     };
+    const make = (directory: string, file: string, write: () => Secret): Promise<void> =>
+      look === true ? this.#generations.look(directory, write) : this.#generations.make(directory, file, write);
     const base = generationDirectory(this.#options.paths, entry, endpoint);
     if (kind === "bazel") {
-      await this.#generations.make(base, "bazelrc", () => new Secret(bazelrcText(endpoint, ready().credential)));
+      await make(base, "bazelrc", () => new Secret(bazelrcText(endpoint, ready().credential)));
       return base;
     }
-    const own = this.#ownNetrc();
+    const own = this.#ownNetrc(userConf);
     // With what the user's own netrc says besides: another one makes another directory.
     const directory = own === "" ? base : `${base}-${createHash("sha256").update(own).digest("hex").slice(0, 16)}`;
-    await this.#generations.make(directory, "netrc", () => new Secret(netrcText(endpoint, ready().credential, own)));
+    await make(directory, "netrc", () => new Secret(netrcText(endpoint, ready().credential, own)));
     return directory;
   }
 
@@ -201,8 +203,8 @@ export class Credentials {
     return candidate === undefined ? [endpoint] : [candidate.endpoint, ...candidate.aliases];
   }
 
-  #ownNetrc(): string {
-    const own = this.#options.ownNetrc();
+  #ownNetrc(userConf: readonly string[] | undefined): string {
+    const own = this.#options.ownNetrc(userConf);
     if (own.state === "read") return own.text;
     throw new FlywheelError("credentials-unusable", `${own.file}, from which this machine's Nix takes credentials, cannot be read here`, {
       next: 'have an administrator keep the credential there, and say so in the profile: [nix] netrc = "system"',

@@ -3,7 +3,7 @@
  * one is never written to again, since a tool may read it twice, and must not find another cache's secret the second time.
  */
 import { randomUUID } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { FlywheelError } from "../../contract/errors.ts";
 import { generationPath, type Paths } from "../../contract/paths.ts";
@@ -57,6 +57,12 @@ export class Generations {
         cause: error,
       });
     }
+  }
+
+  /** make(), without making anything: throws where that would. */
+  async look(directory: string, write: () => Secret | Promise<Secret>): Promise<void> {
+    for (const path of [this.#runtime, this.#root, directory]) if (existsSync(path)) this.#inspect(path);
+    if (!existsSync(directory)) await write();
   }
 
   /** Removes what nobody has asked for within a day, and what is of no login any more. @param logins those there are; all, where absent */

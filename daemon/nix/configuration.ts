@@ -1,4 +1,4 @@
-/** The Nix daemon's nix.conf with what it includes (src/libutil/config.cc). */
+/** A nix.conf, the Nix daemon's or a user's, with what it includes (src/libutil/config.cc). */
 import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { readBounded } from "../api/client/bounded.ts";
@@ -14,10 +14,14 @@ export interface NixConfiguration {
 const largest = 1_048_576;
 const mostFiles = 32;
 
-/** @returns empty text where there is none: Nix's defaults hold then */
+/** The system's. @returns empty text where there is none: Nix's defaults hold then */
 export function readNixConfiguration(confDir: string): NixConfiguration {
+  return readNixConf(`${confDir}/nix.conf`);
+}
+
+/** One file of that form, the system's or a user's, with what it includes. @returns empty text where there is none */
+export function readNixConf(main: string): NixConfiguration {
   const files: string[] = [];
-  const main = `${confDir}/nix.conf`;
   const lines = (file: string): string => {
     files.push(file);
     const text = readBounded(file, largest).toString("utf8");

@@ -1,26 +1,27 @@
 /** The netrc that this user's Nix would read without us: what is in it must not be lost. */
 
+import type { Environment } from "../../contract/environment.ts";
 import { type OwnNetrc, withheldFrom } from "../../contract/nix/trust.ts";
+import { userConfFiles } from "../../contract/nix/user-conf.ts";
 import { nixList } from "../../contract/nix-config.ts";
 import type { NixTerms } from "../../contract/published.ts";
 import { readBounded } from "../api/client/bounded.ts";
 import { isErrno } from "../api/client/directory.ts";
-import { readNixConfiguration } from "./configuration.ts";
+import { readNixConf } from "./configuration.ts";
 import { type NixPlace, ownName } from "./place.ts";
 
 /** A larger one is none: bytes. */
 const largest = 262_144;
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/** @param env where the user's own nix.conf lies, which stands above the system's: XDG_CONFIG_HOME, HOME */
-export function ownNetrc(place: NixPlace, env: Environment): OwnNetrc {
-  const base = env["XDG_CONFIG_HOME"] ?? (env["HOME"] === undefined ? undefined : `${env["HOME"]}/.config`);
-  const userConf = base === undefined ? undefined : `${base}/nix/nix.conf`;
+/** @param userConf the user's own nix.conf, the strongest file first (userConfFiles()): each stands above the system's */
+export function ownNetrc(place: NixPlace, userConf: readonly string[]): OwnNetrc {
   const usual = `${place.confDir}/netrc`;
-  const system = readNixConfiguration(place.confDir).text ?? "";
-  const user = userConf === undefined ? "" : small(userConf);
-  const file = nixList(`${system}\n${user}`, ["netrc-file"], [usual]).at(-1) ?? usual;
+  // As Nix reads them: the strongest last. One that cannot be read is none to Nix either.
+  const text = [...userConf, `${place.confDir}/nix.conf`]
+    .toReversed()
+    .map((conf) => readNixConf(conf).text ?? "")
+    .join("\n");
+  const file = nixList(text, ["netrc-file"], [usual]).at(-1) ?? usual;
   try {
     return { state: "read", text: readBounded(file, largest).toString("utf8") };
   } catch (error) {
@@ -30,15 +31,11 @@ export function ownNetrc(place: NixPlace, env: Environment): OwnNetrc {
   }
 }
 
-function small(file: string): string {
-  try {
-    return readBounded(file, largest).toString("utf8");
-  } catch {
-    return "";
-  }
-}
-
-/** withheldFrom(), for this machine's Nix and this user, as both are when it is asked. */
+/**
+ * withheldFrom(), for this machine's Nix and this user, as both are when it is asked.
+ * @param env where the user's own nix.conf lies, as far as whoever asks can know
+ */
 export function withheldHere(place: NixPlace, env: Environment, keeper: "user" | "system") {
-  return (terms: Pick<NixTerms, "trustedUser">) => withheldFrom(terms, { user: ownName() }, { keeper, own: ownNetrc(place, env) });
+  return (terms: Pick<NixTerms, "trustedUser">) =>
+    withheldFrom(terms, { user: ownName() }, { keeper, own: ownNetrc(place, userConfFiles(env, "/")) });
 }

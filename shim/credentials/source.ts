@@ -15,7 +15,7 @@ import { DaemonClient } from "../../daemon/api/client/connection.ts";
 import { generationDirectory } from "../../daemon/api/client/credentials/generations.ts";
 import { readCredentials } from "../../daemon/api/client/credentials/index-file.ts";
 import { inspectRuntimeDirectory, reasonOf, unsafe } from "../../daemon/api/client/directory.ts";
-import type { Patience } from "../attachment.ts";
+import { onlyLooks, type Patience } from "../attachment.ts";
 
 export interface CredentialSource {
   /** @throws FlywheelError `credentials-unusable` */
@@ -36,7 +36,7 @@ export interface CredentialSource {
 /** An rc file that imports others is kept as long as the daemon keeps what it imports: milliseconds. */
 const kept = 24 * 3600 * 1000;
 
-/** @param patience with `look` nothing is made: the path is only said */
+/** @param patience of one that only looks nothing is made: the path is only said */
 export function credentialSource(paths: Paths, patience: Patience): CredentialSource {
   return {
     index: () => readCredentials(paths),
@@ -63,7 +63,7 @@ export function credentialSource(paths: Paths, patience: Patience): CredentialSo
           next: "set GF_RUNTIME_DIR to a path in plain characters",
         });
       }
-      if (patience !== "look") {
+      if (!onlyLooks(patience)) {
         const answer = await new DaemonClient(paths).generation({ profile: profile.name, kind: "bazel", endpoint: endpoint.url });
         // Another generation is another login's, made since the index was read: what was decided by it is no longer so.
         if (answer.directory !== directory) {
@@ -74,7 +74,7 @@ export function credentialSource(paths: Paths, patience: Patience): CredentialSo
       }
       const rc = join(directory, "bazelrc");
       if (imports.length === 0) return rc;
-      return patience === "look" ? importingPath(paths, [rc, ...imports]) : writeImporting(paths, [rc, ...imports]);
+      return onlyLooks(patience) ? importingPath(paths, [rc, ...imports]) : writeImporting(paths, [rc, ...imports]);
     },
   };
 }

@@ -10,7 +10,7 @@ import { readClock } from "../../daemon/api/client/clock.ts";
 import { DaemonClient } from "../../daemon/api/client/connection.ts";
 import { readCredentials } from "../../daemon/api/client/credentials/index-file.ts";
 import { readPublished } from "../../daemon/api/client/published.ts";
-import { type NoAttachment, noAttachment, type Patience, statusOf, withoutDaemon } from "../attachment.ts";
+import { type NoAttachment, noAttachment, onlyLooks, type Patience, statusOf, withoutDaemon } from "../attachment.ts";
 
 export type NixStanding =
   | {
@@ -24,11 +24,18 @@ export type NixStanding =
 export interface NixAttachmentSource {
   /** @param withinMs how long the answer may take altogether; unbounded but for the guard's own waits where undefined */
   current(profile: Profile, withinMs: number | undefined): Promise<NixStanding>;
+  /**
+   * A cache with the file from which Nix takes what the user logged in to it with, made or with `look` only named; as it
+   * is, where there is nothing of the kind.
+   * @throws FlywheelError where something is kept for it, and no file can be made of that
+   */
+  withNetrc(cache: AttachedNixCache, aliases: readonly Endpoint[], profile: Profile): Promise<AttachedNixCache>;
 }
 
-export function nixAttachmentSource(paths: Paths, patience: Patience): NixAttachmentSource {
-  const credentials = new DaemonClient(paths);
-  const withNetrc = (standing: NixStanding, profile: Profile): Promise<NixStanding> => netrcFor(standing, profile, paths, credentials);
+/** @param userConf userConfFiles() of the command's environment */
+export function nixAttachmentSource(paths: Paths, patience: Patience, userConf: readonly string[]): NixAttachmentSource {
+  const withNetrc: NixAttachmentSource["withNetrc"] = (cache, aliases, profile) =>
+    netrcFor(cache, aliases, profile, { paths, userConf, look: onlyLooks(patience) });
   const ask = async (profile: Profile): Promise<NixStanding> => {
     try {
       const status = await statusOf(paths, new DaemonClient(paths), "nix", profile.name, patience);
@@ -54,21 +61,40 @@ export function nixAttachmentSource(paths: Paths, patience: Patience): NixAttach
       waited.abort();
     }
   };
-  return { current: async (profile, withinMs) => withNetrc(await found(profile, withinMs), profile) };
+  return {
+    async current(profile, withinMs) {
+      const standing = await found(profile, withinMs);
+      // Nix takes a netrc only from a user whom its daemon trusts.
+      if (standing.state !== "attached" || !standing.cache.trustedUser) return standing;
+      try {
+        return { ...standing, cache: await withNetrc(standing.cache, standing.aliases, profile) };
+      } catch (error) {
+        if (!(error instanceof FlywheelError)) throw error;
+        return { ...silence, reason: error.message, next: error.next };
+      }
+    },
+    withNetrc,
+  };
 }
 
-/** Nix takes what the user logged in with from a file, and only from a user whom its daemon trusts. */
-async function netrcFor(standing: NixStanding, profile: Profile, paths: Paths, client: DaemonClient): Promise<NixStanding> {
-  if (standing.state !== "attached" || !standing.cache.trustedUser || profile.nix.netrc === "system") return standing;
-  const { endpoint } = standing.cache;
+async function netrcFor(
+  cache: AttachedNixCache,
+  aliases: readonly Endpoint[],
+  profile: Profile,
+  { paths, userConf, look }: { readonly paths: Paths; readonly userConf: readonly string[]; readonly look: boolean },
+): Promise<AttachedNixCache> {
+  if (profile.nix.netrc === "system") return cache;
+  const { endpoint } = cache;
   try {
-    const entry = entryFor(readCredentials(paths), profile.name, [endpoint, ...standing.aliases]);
-    if (entry === undefined) return standing;
-    const { directory } = await client.generation({ profile: profile.name, kind: "nix", endpoint: endpoint.url });
-    return { ...standing, cache: { ...standing.cache, netrc: plain(`${directory}/netrc`) } };
+    const entry = entryFor(readCredentials(paths), profile.name, [endpoint, ...aliases]);
+    if (entry === undefined) return cache;
+    const request = { profile: profile.name, kind: "nix", endpoint: endpoint.url, userConf, look } as const;
+    const { directory } = await new DaemonClient(paths).generation(request);
+    return { ...cache, netrc: plain(`${directory}/netrc`) };
   } catch (error) {
     if (!(error instanceof FlywheelError)) throw error;
-    return { ...silence, reason: `the credential of ${endpoint.url} cannot be used: ${error.message}`, next: error.next };
+    const next = error.next === undefined ? {} : { next: error.next };
+    throw new FlywheelError(error.code, `the credential of ${endpoint.url} cannot be used: ${error.message}`, { ...next, cause: error });
   }
 }
 

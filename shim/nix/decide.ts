@@ -167,7 +167,14 @@ async function operatorCache(env: Environment, world: World, localProofAllowed: 
   // A key that NIX_CONFIG names already need not be set again, which an untrusted user may not.
   const trustedUser = !nixConfigLists(nixConfig ?? "").trustedPublicKeys.includes(publicKey);
   const why = `ATTIC_SERVER names a cache that answered in ${Math.round(report.latencyMs)} ms`;
-  return { state: "attached", cache: { endpoint, publicKey, trustedUser }, why };
+  try {
+    // It was proved with what is kept for it, which Nix has to have too, whoever named the key.
+    const cache = await world.nix.withNetrc({ endpoint, publicKey, trustedUser }, [], profile);
+    return { state: "attached", cache, why };
+  } catch (error) {
+    if (!(error instanceof FlywheelError)) throw error;
+    return { state: "fault", reason: `ATTIC_SERVER names a cache that answers, but ${error.message}`, next: error.next ?? "flywheel up" };
+  }
 }
 
 function refuse(

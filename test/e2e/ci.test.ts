@@ -47,6 +47,18 @@ test("a living endpoint of the environment is proved, and used", async () => {
   expect(noDaemon()).toBe(true);
 });
 
+test("explain has the guard's patience: it proves that endpoint too, and without one names what is missing", async () => {
+  const explain = (env: Record<string, string>) =>
+    stage.flywheel(["explain", "--", "bazel", "build", "//x"], { cwd: root, env: { CI: "true", ...env } });
+  const run = await explain({ BAZEL_REMOTE_CACHE: cache.url });
+  expect(run.exitCode, run.stdout).toBe(0);
+  expect(run.stdout).toContain(`--remote_cache=${cache.url}`);
+  const without = await explain({});
+  expect(without.exitCode).toBe(1);
+  expect(without.stdout).toContain("CI is set, so no daemon is started, and BAZEL_REMOTE_CACHE names no endpoint");
+  expect(noDaemon()).toBe(true);
+});
+
 test("a dead one is refused, with the rung that failed", async () => {
   const run = await build({ BAZEL_REMOTE_CACHE: `grpc://127.0.0.1:${await freePort()}` });
   expect(run.exitCode).toBe(78);

@@ -3,7 +3,7 @@
  * netrc that nobody else can read, and where it would not, nothing is attached.
  */
 import { randomBytes } from "node:crypto";
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type CredentialEntry, type CredentialIndex, noCredentials } from "../../contract/credential.ts";
@@ -87,7 +87,28 @@ describe.skipIf(cannotRun)("a private cache", { timeout: 60_000 }, () => {
     const netrc = join(root, directory, "netrc");
     expect([root, join(root, directory), netrc].map((path) => statSync(path).mode & 0o777)).toEqual([0o700, 0o700, 0o600]);
     expect(statSync(netrc).uid).toBe(client.uid);
-    expect(readFileSync(netrc, "utf8")).toBe(`machine 127.0.0.1\npassword ${token}\n`);
+    expect(readFileSync(netrc, "utf8")).toBe(`machine 127.0.0.1\nlogin ""\npassword ${token}\n`);
+  });
+
+  test("explain names the file that a command would get, and makes none", async () => {
+    await trusted();
+    keep(token);
+    await companion.up();
+    const root = join(machine.home, "run/credentials");
+    const explain = (...more: readonly string[]) =>
+      companion.flywheel(["explain", ...more, "--", "nix", "build", ".#x"], { GF_GUARD_SCOPE: "all" });
+    const told = await explain("--json");
+    expect(told.exitCode, told.stdout).toBe(0);
+    const { decision } = JSON.parse(told.stdout) as { decision: { cache: { netrc: string } } };
+    const view = (await explain()).stdout;
+    expect(view).toContain(`netrc      with what is kept for ${cache.url}: the daemon writes it`);
+    expect(view).toMatch(/path +slow/);
+    expect(existsSync(root)).toBe(false);
+    expect((await build("p0")).exitCode).toBe(0);
+    expect(readdirSync(root).map((directory) => join(root, directory, "netrc"))).toEqual([decision.cache.netrc]);
+    // What the guard would fail over is told as well.
+    chmodSync(root, 0o755);
+    expect((await explain()).stdout).toMatch(/refused: .*the credential of \S+ cannot be used: .*is open to other users/);
   });
 
   test("what Nix's own netrc says besides stays known to it", async () => {
@@ -97,10 +118,31 @@ describe.skipIf(cannotRun)("a private cache", { timeout: 60_000 }, () => {
     chmodSync(own, 0o644);
     keep(token);
     await companion.up();
-    expect((await build("p0")).exitCode).toBe(0);
+    const run = await build("p0");
+    expect(run.exitCode, run.stderr).toBe(0);
+    expect(await cameFromCache("p0")).toBe(true);
     const root = join(machine.home, "run/credentials");
     const texts = readdirSync(root).map((directory) => readFileSync(join(root, directory, "netrc"), "utf8"));
-    expect(texts).toEqual([`machine 127.0.0.1\npassword ${token}\n\nmachine other.example password theirs\n`]);
+    expect(texts).toEqual([`machine 127.0.0.1\nlogin ""\npassword ${token}\n\nmachine other.example password theirs\n`]);
+  });
+
+  test("nor is what the command's own environment has Nix read lost, though the daemon has another", async () => {
+    await trusted();
+    const file = (name: string, text: string): string => {
+      writeFileSync(join(machine.home, name), text);
+      chownSync(join(machine.home, name), client.uid, client.gid);
+      return join(machine.home, name);
+    };
+    const conf = file("mine.conf", "include token.conf\n");
+    file("token.conf", `netrc-file = ${file("mine.netrc", "machine other.example password mine\n")}\n`);
+    keep(token);
+    await companion.up();
+    const run = await build("p0", { NIX_USER_CONF_FILES: conf });
+    expect(run.exitCode, run.stderr).toBe(0);
+    expect(await cameFromCache("p0")).toBe(true);
+    const root = join(machine.home, "run/credentials");
+    const texts = readdirSync(root).map((directory) => readFileSync(join(root, directory, "netrc"), "utf8"));
+    expect(texts).toEqual([`machine 127.0.0.1\nlogin ""\npassword ${token}\n\nmachine other.example password mine\n`]);
   });
 
   test("one that would leave an administrator's netrc out is not attached, but where the profile says that it has the credential", async () => {
@@ -142,5 +184,29 @@ describe.skipIf(cannotRun)("a private cache", { timeout: 60_000 }, () => {
     const { nix } = await companion.up();
     expect(nix).toMatchObject({ state: "unattached", rung: "authority", reason: expect.stringContaining("expired") });
     expect(cache.said().filter((each) => each !== "")).toHaveLength(said);
+  });
+
+  test("a cache that ATTIC_SERVER alone names gets the credential too, and where it cannot the command is refused, in CI as without", async () => {
+    await trusted();
+    keep(token);
+    writeFileSync(join(machine.home, "config/config.toml"), '[local_proof]\nmode = "port-forward"\nallow_localhost = true\n');
+    expect((await companion.up()).nix.state).toBe("unattached");
+    const named = { ATTIC_SERVER: cache.url.replace(/\/main$/, ""), ATTIC_CACHE: "main" };
+    const withKey = `substitute = true\nexperimental-features = nix-command\nextra-trusted-public-keys = ${cache.publicKey}`;
+    for (const [name, more] of [
+      ["p0", {}],
+      ["p1", { CI: "true" }],
+      ["p2", { NIX_CONFIG: withKey }],
+    ] as const) {
+      const run = await build(name, { ...named, ...more });
+      expect(run.exitCode, run.stderr).toBe(0);
+      expect(await cameFromCache(name), name).toBe(true);
+    }
+    // No daemon was ever started there, and in CI none is.
+    const refused = await build("p3", { ...named, CI: "true", GF_RUNTIME_DIR: join(machine.home, "runner") });
+    expect(refused.exitCode, refused.stderr).toBe(78);
+    expect(refused.stderr).toContain(`the credential of ${cache.url} cannot be used: `);
+    expect(refused.stderr).toContain("next: flywheel up");
+    expect((await machine.nix(["path-info", "-f", cache.expression, "p3"])).exitCode).toBe(1);
   });
 });

@@ -1,6 +1,7 @@
 /** The runtime directory: what is published there is believed, so nobody else may be able to write to it. */
 import { lstatSync, mkdirSync, type Stats } from "node:fs";
 import { FlywheelError, messageOf } from "../../../contract/errors.ts";
+import { typed } from "../../../contract/quote.ts";
 
 export type DirectoryFault = "absent" | "symlink" | "not-directory" | "owner" | "mode";
 
@@ -34,7 +35,7 @@ export function inspectRuntimeDirectory(path: string): DirectoryResult {
       ok: false,
       fault: "mode",
       message: `${path} is open to other users (mode 0${mode.toString(8)})`,
-      next: `chmod 700 ${path}`,
+      next: `chmod 700 ${typed(path)}`,
     };
   }
   return { ok: true };

@@ -1,6 +1,18 @@
 /** `flywheel login` and `logout` with secrets in files: what is taken, what is kept, and what is refused. */
 import { execFileSync } from "node:child_process";
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -84,6 +96,7 @@ describe("a token from standard input", () => {
     ["a header's line", "a\r\nX-Injected: 1", "this is no token that can be sent"],
     ["the scheme with it", `Bearer ${token}`, "this is no token that can be sent"],
     ["far too much", "x".repeat(70_000), "standard input holds more than 64 KiB"],
+    ["one too many", "x".repeat(8193), "it has 8193 characters, and at most 8192 are taken"],
   ])("%s is refused, and not repeated", async (_, input, words) => {
     const ran = await login([], input);
     expect(ran.exitCode).toBe(2);
@@ -126,6 +139,14 @@ describe("when it ends", () => {
       store: "file",
       entries: [{ expires }],
     });
+  });
+
+  test("on a day that does not exist is no end", async () => {
+    for (const date of ["2127-02-31", "2127-02-29T12:00:00Z", "2127-04-31"]) {
+      const ran = await login(["--expires", date]);
+      expect([ran.exitCode, ran.stderr]).toEqual([2, expect.stringContaining(`--expires: there is no ${date}`)]);
+    }
+    expect((await login(["--expires", "2128-02-29"])).exitCode).toBe(0);
   });
 
   test.each(["tomorrow", "2026-02-30T", "2001-01-01", "31.01.2199"])("--expires %s is refused", async (date) => {
@@ -203,6 +224,7 @@ describe("what cannot be kept", () => {
     [["--basic"], "--basic and --user go together"],
     [["--user", "ann"], "--basic and --user go together"],
     [["--basic", "--user", "a:b"], "a user's name has no colon"],
+    [["--kind", "nix", "--basic", "--user", "#ann"], "--user: Nix cannot read this name: it begins with a quote or #"],
     [["--certificate", "c.pem"], "--certificate and --key go together"],
     [["--certificate", "c.pem", "--key", "k.pem"], "a certificate has no token"],
     [["--store", "pocket"], "expected one of keyring, file"],
@@ -238,6 +260,16 @@ test.each(["#first", '"quoted'])("a password that a netrc cannot say is refused 
   const ran = await login(["--kind", "nix", "--basic", "--user", "ann"], password);
   expect([ran.exitCode, ran.stderr.includes("Nix cannot read this password"), ran.stderr.includes(password)]).toEqual([2, true, false]);
   expect(await login(["--basic", "--user", "ann"], password)).toMatchObject({ exitCode: 0 });
+});
+
+test("a token that curl would drop from a netrc is refused for Nix alone, with its length and the limit", async () => {
+  const long = `${"a".repeat(4000)}b`;
+  const ran = await login(["--kind", "nix"], long);
+  expect([ran.exitCode, ran.stderr]).toEqual([2, expect.stringContaining("Nix cannot read this token: it has 4001 characters")]);
+  expect(ran.stderr).toContain("4000 of them");
+  expect(existsSync(indexPath())).toBe(false);
+  expect(await login(["--kind", "nix"], long.slice(1))).toMatchObject({ exitCode: 0 });
+  expect(await login([], long)).toMatchObject({ exitCode: 0 });
 });
 
 test("what Bazel makes of a header is said before anything is kept, also where nothing is", async () => {
@@ -334,6 +366,24 @@ describe("logout", () => {
     expect(readdirSync(secrets())).toEqual([second]);
     expect(readdirSync(join(home.runtime, "credentials"))).toEqual([`${second}-0123456789abcdef`]);
     expect(await home.flywheel(["logout", url])).toMatchObject({ exitCode: 1 });
+  });
+
+  test("what tools were given stays in a directory that others may use, and is told with what to type", async () => {
+    await login([]);
+    const generation = index().entries[0]?.generation ?? "";
+    home.write(`run/credentials/${generation}-0123456789abcdef/netrc`, token, 0o600);
+    const parent = join(home.runtime, "credentials");
+    chmodSync(parent, 0o755);
+    const ran = await home.flywheel(["logout", url]);
+    expect(ran).toMatchObject({ exitCode: 1, stdout: `logged out of ${url} (bazel)\n` });
+    expect(ran.stderr).toContain(`is still in ${parent}: ${parent} is open to other users (mode 0755)`);
+    const line = /next: look, then (rm -rf .*)\)/.exec(ran.stderr)?.[1] ?? "false";
+    expect(readdirSync(parent)).toHaveLength(1);
+    execFileSync("/bin/sh", ["-c", line]);
+    expect(readdirSync(parent)).toEqual([]);
+    // Nothing of this login is there any more.
+    await login([]);
+    expect(await home.flywheel(["logout", url])).toMatchObject({ exitCode: 0, stderr: "" });
   });
 
   test("--all takes those of one profile", async () => {
@@ -445,12 +495,15 @@ describe.runIf(process.geteuid?.() === 0)("as a user of no privilege", () => {
     expect(await readBack()).toBe(token);
     chownSync(file, 1, 1);
     chmodSync(file, 0o644);
-    expect(await readBack()).toContain("it belongs to another user (uid 1)");
+    expect(await readBack()).toMatch(/it belongs to another user \(uid 1\)\|flywheel login <endpoint>$/);
     chownSync(file, nobody, nobody);
     chmodSync(file, 0o600);
     chownSync(secrets(), 1, 1);
     chmodSync(secrets(), 0o755);
-    expect(await readBack()).toContain("belongs to another user (uid 1)");
+    expect(await readBack()).toMatch(/belongs to another user \(uid 1\)\|set GF_STATE_DIR to a directory of your own$/);
+    renameSync(secrets(), `${secrets()}-2`);
+    symlinkSync(`${secrets()}-2`, secrets());
+    expect(await readBack()).toMatch(/is a symbolic link\|rm \S+, or set GF_STATE_DIR to a directory of your own$/);
   });
 
   test("where the state directory cannot be written, nothing is kept and the secret is nowhere", async () => {
@@ -477,5 +530,7 @@ describe.runIf(process.geteuid?.() === 0)("as a user of no privilege", () => {
     chownSync(join(home.dir, "token"), 1, 1);
     const ran = await asNobody(["login", url, "--no-verify", "--store", "file", "--token-file", "token"]);
     expect([ran.exitCode, ran.stderr.includes("it belongs to another user (uid 1)")]).toEqual([1, true]);
+    expect(ran.stderr).toContain(`next: use a file of your own (0600), or: sudo chown ${nobody} ${join(home.dir, "token")}; and think`);
+    expect(ran.stderr).not.toContain("chmod");
   });
 });

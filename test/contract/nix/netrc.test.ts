@@ -11,7 +11,7 @@ const basic = (user: string, password: string): Credential => ({ scheme: "basic"
 
 describe("the netrc", () => {
   test.each([
-    ["a token, as Attic's client writes it", { scheme: "bearer", token: new Secret("t0ken") }, "machine cache.example\npassword t0ken\n"],
+    ["a token, which has no user", { scheme: "bearer", token: new Secret("t0ken") }, 'machine cache.example\nlogin ""\npassword t0ken\n'],
     ["a user and a password", basic("ada", "pass#word"), "machine cache.example\nlogin ada\npassword pass#word\n"],
   ] as const)("%s", (_what, credential, text) => {
     expect(netrcText(cache, credential, "")).toBe(text);
@@ -23,14 +23,17 @@ describe("the netrc", () => {
     );
   });
 
-  test.each([basic("ada", '"quoted'), basic("ada", "#comment"), { scheme: "mtls", certificate: "/c.pem", key: "/k.pem" }] as const)(
-    "what it cannot say is told, without the secret (%#)",
-    (credential) => {
-      const write = (): string => netrcText(cache, credential, "");
-      expect(write).toThrow(FlywheelError);
-      expect(write).toThrow(/^(?!.*(?:quoted|comment)).*(?:takes no)/);
-    },
-  );
+  test.each([
+    basic("ada", '"quoted'),
+    basic("ada", "#comment"),
+    basic("#comment", "x"),
+    { scheme: "bearer", token: new Secret("quoted".repeat(700)) },
+    { scheme: "mtls", certificate: "/c.pem", key: "/k.pem" },
+  ] as const)("what it cannot say is told, without the secret (%#)", (credential) => {
+    const write = (): string => netrcText(cache, credential, "");
+    expect(write).toThrow(FlywheelError);
+    expect(write).toThrow(/^(?!.*(?:quoted|comment)).*(?:takes no)/);
+  });
 });
 
 describe("a cache that asks for a credential", () => {

@@ -63,6 +63,10 @@ test("the runtime directory is made private, and one that others could use is re
     chmodSync(paths.runtime, mode);
     expect(inspectRuntimeDirectory(paths.runtime)).toMatchObject({ ok: false, fault: "mode", next: `chmod 700 ${paths.runtime}` });
   }
+  const spaced = join(dir, "a b");
+  mkdirSync(spaced);
+  chmodSync(spaced, 0o755);
+  expect(inspectRuntimeDirectory(spaced)).toMatchObject({ next: `chmod 700 '${spaced}'` });
 });
 
 test.runIf(process.getuid?.() === 0)("as an ordinary user: another's runtime directory, and one that cannot be made", async () => {

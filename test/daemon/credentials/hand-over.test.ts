@@ -217,7 +217,7 @@ test("files for a tool: only where they are allowed, of this login and this endp
     `build --remote_cache=${other}\nbuild "--remote_header=Authorization=Bearer t"\n`,
   );
   const nix = (await make("https://nix.example/main", "nix")).directory;
-  expect(readFileSync(join(nix, "netrc"), "utf8")).toMatch(/^machine nix\.example\npassword n\n/);
+  expect(readFileSync(join(nix, "netrc"), "utf8")).toMatch(/^machine nix\.example\nlogin ""\npassword n\n/);
 
   await logout(home.paths, allowed);
   await home.client.reload();

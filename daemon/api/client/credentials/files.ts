@@ -5,9 +5,10 @@ import writeFileAtomic from "write-file-atomic";
 import type { CredentialIndex } from "../../../../contract/credential.ts";
 import { FlywheelError } from "../../../../contract/errors.ts";
 import { type Paths, secretPath } from "../../../../contract/paths.ts";
+import { typed } from "../../../../contract/quote.ts";
 import { Secret } from "../../../../contract/secret.ts";
 import { readBounded } from "../bounded.ts";
-import { inspectRuntimeDirectory, isErrno, reasonOf } from "../directory.ts";
+import { type DirectoryFault, inspectRuntimeDirectory, isErrno, reasonOf } from "../directory.ts";
 import type { Vault } from "./vault.ts";
 
 /** A longer one is no secret: bytes. */
@@ -24,11 +25,11 @@ export function fileVault(paths: Paths): Vault {
         checkOwn(directory);
         if (stats.uid !== process.geteuid?.()) throw new Error(`it belongs to another user (uid ${stats.uid})`);
         const mode = stats.mode & 0o777;
-        if ((mode & 0o077) !== 0) throw unusable(file, `others may read it (mode 0${mode.toString(8)})`, `chmod 600 ${file}`);
+        if ((mode & 0o077) !== 0) throw unusable(file, `others may read it (mode 0${mode.toString(8)})`, `chmod 600 ${typed(file)}`);
         return new Secret(readBounded(file, largestSecret).toString("utf8"));
       } catch (error) {
         if (isErrno(error) && error.code === "ENOENT") return undefined;
-        throw error instanceof FlywheelError ? error : unusable(file, reasonOf(error), "flywheel login again", error);
+        throw error instanceof FlywheelError ? error : unusable(file, reasonOf(error), "flywheel login <endpoint>", error);
       }
     },
     async write(generation, secret) {
@@ -76,7 +77,21 @@ export function removeStray(paths: Paths, { entries }: CredentialIndex): void {
 function checkOwn(directory: string): void {
   const result = inspectRuntimeDirectory(directory);
   if (result.ok || result.fault === "absent") return;
-  throw unusable(directory, result.message, `chmod 700 ${directory}`);
+  throw unusable(directory, result.message, mending(directory, result.fault));
+}
+
+/** Only an own directory's mode is its user's to change; chmod would go through a link, to where it points. */
+function mending(directory: string, fault: Exclude<DirectoryFault, "absent">): string {
+  const another = "set GF_STATE_DIR to a directory of your own";
+  switch (fault) {
+    case "mode":
+      return `chmod 700 ${typed(directory)}`;
+    case "owner":
+      return another;
+    case "symlink":
+    case "not-directory":
+      return `rm ${typed(directory)}, or ${another}`;
+  }
 }
 
 function unusable(path: string, reason: string, next: string, cause?: unknown): FlywheelError {
