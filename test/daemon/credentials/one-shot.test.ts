@@ -11,6 +11,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { writeCredential } from "../../../contract/credential-wire.ts";
 import { Secret } from "../../../contract/secret.ts";
 import { probeOnce } from "../../../daemon/api/client/probe-once.ts";
+import { startLocalApi, tailnetState } from "../../fixtures/localapi/state.ts";
 import { entry, type Home, makeHome, nodeFlags } from "../home.ts";
 import { login } from "./login.ts";
 
@@ -93,6 +94,26 @@ describe("a server that only this environment would believe", () => {
     expect(JSON.parse(run.stdout)).toMatchObject({ ok: false, rung: "handshake" });
     expect(asked).toEqual([]);
   });
+});
+
+test("without TLS, only through a tailnet of which the Tailscale client tells", async () => {
+  const client = await startLocalApi(home.dir, tailnetState({ backendState: "Stopped" }));
+  try {
+    vi.stubEnv("GF_TAILSCALED_SOCKET", client.socket);
+    const request = { profile: "default", kind: "bazel", endpoint: "http://100.64.0.5:1", localProof: false } as const;
+    const token = { scheme: "bearer", token: new Secret("right") } as const;
+    expect(await probeOnce(request, token)).toMatchObject({
+      ...{ ok: false, rung: "route" },
+      reason: expect.stringContaining("no Tailscale client says that this machine is on a tailnet now"),
+    });
+    await client.set(tailnetState({ self: { name: "laptop", addresses: ["100.64.0.1"] } }));
+    expect(await probeOnce(request, token)).toMatchObject({
+      ...{ ok: false, rung: "route" },
+      reason: expect.not.stringContaining("no Tailscale client"),
+    });
+  } finally {
+    await client.stop();
+  }
 });
 
 test("what is malformed on standard input is not repeated", async () => {
