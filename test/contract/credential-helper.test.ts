@@ -77,11 +77,31 @@ describe("a REAPI token", () => {
     ["cell.gf-rbe.svcx", false],
     ["evil.example", false],
     ["x-gf-reapi-cell", false],
+    ["gf-reapi-cell.evil.example", false],
+    ["gf-reapi-cell-2.com", false],
+    ["cell.gf-rbe.svc.evil.example", false],
+    ["evil.example.gf-rbe.svc.com", false],
   ])("goes to %s: %s", (host, owned) => {
     expect(isReapiHost(gloriousflywheel, host)).toBe(owned);
     // Another organisation's profile has no such hosts.
     expect(isReapiHost(resolveProfile("lab", {}), host)).toBe(false);
     expect(isReapiHost(resolveProfile("lab", { bazel: { reapi_hosts: [host] } }), host)).toBe(true);
+  });
+
+  it("goes to a pattern's own labels alone: * stops at a dot", () => {
+    const lab = resolveProfile("lab", { bazel: { reapi_hosts: ["*.lab.example", "cell-*-eu.example", "**.two.example"] } });
+    for (const host of ["a.lab.example", "cell-7-eu.example", "cell--eu.example", "x.two.example"])
+      expect([host, isReapiHost(lab, host)]).toEqual([host, true]);
+    for (const host of [
+      "lab.example",
+      "a.b.lab.example",
+      "cell-7.evil-eu.example",
+      "x.y.two.example",
+      "a.lab.example.org",
+      "a-lab.example",
+    ]) {
+      expect([host, isReapiHost(lab, host)]).toEqual([host, false]);
+    }
   });
 
   it("comes from the file, or from the variable, or from the pod's own file, and never from two", () => {
