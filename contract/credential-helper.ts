@@ -37,6 +37,19 @@ export function helperLines(text: string): readonly string[] | undefined {
   return right ? lines : undefined;
 }
 
+/**
+ * Whether one of these helpers is asked for a host, as Bazel chooses (CredentialHelperProvider): `*.` stands for the domain
+ * itself and all below it, and one without a scope for every host.
+ * @param lines of helperLines
+ */
+export function coversHost(lines: readonly string[], host: string): boolean {
+  return lines.some((line) => {
+    const scope = /^([^/=]+)=/.exec(line)?.[1]?.toLowerCase();
+    if (scope === undefined || scope === host) return true;
+    return scope.startsWith("*.") && `.${host}`.endsWith(scope.slice(1));
+  });
+}
+
 /** What Bazel asks about: gRPC's URIs are https whatever the channel is, and a port that is https' own may be left out. */
 export interface Asked {
   readonly scheme: "http" | "https";

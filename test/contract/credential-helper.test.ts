@@ -1,6 +1,6 @@
 /** Bazel's credential helpers: how one is named, what is asked, and what is answered. */
 import { describe, expect, it } from "vitest";
-import { answerText, asksAbout, helperFlag, helperLines, readQuestion } from "../../contract/credential-helper.ts";
+import { answerText, asksAbout, coversHost, helperFlag, helperLines, readQuestion } from "../../contract/credential-helper.ts";
 import { fleetEnvironment } from "../../contract/environment.ts";
 import { gloriousflywheel, resolveProfile } from "../../contract/profile.ts";
 import { isReapiHost, tokenAnswer, tokenSource } from "../../contract/reapi.ts";
@@ -28,6 +28,18 @@ describe("the option", () => {
     ["/ok\n--remote_cache=grpc://evil:1", undefined],
   ])("BAZEL_CREDENTIAL_HELPER=%j names %j", (text, lines) => expect(helperLines(text)).toEqual(lines));
 });
+
+it.each([
+  [["/h"], "cache.example", true],
+  [["other.example=/h", "/h"], "cache.example", true],
+  [["cache.example=/h"], "cache.example", true],
+  [["Cache.Example=/h"], "cache.example", true],
+  [["*.example=/h"], "a.cache.example", true],
+  [["*.cache.example=/h"], "cache.example", true],
+  [["*.cache.example=/h"], "my-cache.example", false],
+  [["cache.example=/h"], "a.cache.example", false],
+  [["other.example=/h"], "cache.example", false],
+])("the helpers %j have one for %s: %s", (lines, host, expected) => expect(coversHost(lines, host)).toBe(expected));
 
 describe("the question", () => {
   it.each([
