@@ -69,6 +69,9 @@ describe("the question", () => {
     expect(asksAbout(asked, endpointAt("grpc://cache.example:9092"))).toBe(true);
     expect(asksAbout(asked, endpointAt("grpcs://cache.example:443"))).toBe(false);
     expect(asksAbout(asked, endpointAt("grpc://other.example:9092"))).toBe(false);
+    const portless = readQuestion('{"uri":"https://cache.example/x"}').asked;
+    expect(asksAbout(portless, endpointAt("grpc://cache.example"))).toBe(true);
+    expect(asksAbout(portless, endpointAt("grpc://cache.example:9092"))).toBe(false);
   });
 });
 
