@@ -4,7 +4,7 @@
  * 2022-06-07-bazel-credential-helpers; EngFlow's credential-helper-spec, which added `expires`).
  */
 import type { CredentialAnswer } from "./api.ts";
-import type { Endpoint } from "./endpoint.ts";
+import { defaultPort, type Endpoint } from "./endpoint.ts";
 import { FlywheelError } from "./errors.ts";
 
 /** An absolute path in plain characters: it ends up in shells, flags and rc files. */
@@ -37,12 +37,27 @@ export function helperLines(text: string): readonly string[] | undefined {
   return right ? lines : undefined;
 }
 
+/**
+ * Whether one of these helpers is asked for a host, as Bazel chooses (CredentialHelperProvider): `*.` stands for the domain
+ * itself and all below it, and one without a scope for every host.
+ * @param lines of helperLines
+ */
+export function coversHost(lines: readonly string[], host: string): boolean {
+  return lines.some((line) => {
+    const scope = /^([^/=]+)=/.exec(line)?.[1]?.toLowerCase();
+    if (scope === undefined || scope === host) return true;
+    return scope.startsWith("*.") && `.${host}`.endsWith(scope.slice(1));
+  });
+}
+
 /** What Bazel asks about: gRPC's URIs are https whatever the channel is, and a port that is https' own may be left out. */
 export interface Asked {
   readonly scheme: "http" | "https";
   /** Lower case; an IPv6 address without its brackets. */
   readonly host: string;
   readonly port: number;
+  /** Whether the URI names no port, so that `port` is its scheme's. */
+  readonly portless: boolean;
   /** Of HTTP the one that --remote_cache names (AbstractHttpHandler), of gRPC the service. */
   readonly path: string;
 }
@@ -53,7 +68,9 @@ export function askedOf(uri: string): Asked | undefined {
   if (url === null || (url.protocol !== "https:" && url.protocol !== "http:") || url.hostname === "") return undefined;
   const scheme = url.protocol === "https:" ? "https" : "http";
   const host = url.hostname.replace(/^\[|\]$/g, "");
-  return { scheme, host, port: url.port === "" ? (scheme === "https" ? 443 : 80) : Number(url.port), path: url.pathname };
+  // URL leaves the scheme's own port out whether it was written or not.
+  const portless = !/^[^/]*:\/\/[^/]*:\d+(?:[/?#]|$)/.test(uri);
+  return { scheme, host, port: url.port === "" ? defaultPort[scheme] : Number(url.port), portless, path: url.pathname };
 }
 
 /**
@@ -79,8 +96,10 @@ function malformed(what: string): FlywheelError {
 }
 
 /** Whether what is asked about is this endpoint: a gRPC one comes as https, so the scheme says nothing. */
-export function asksAbout({ host, port }: Pick<Asked, "host" | "port">, endpoint: Endpoint): boolean {
-  return endpoint.host === host && endpoint.port === port;
+export function asksAbout(asked: Asked, endpoint: Pick<Endpoint, "scheme" | "host" | "port">): boolean {
+  if (endpoint.host !== asked.host) return false;
+  // Of `grpc://host` Bazel asks as `https://host`: the authority that it dials, which has no port (CallCredentials.RequestInfo).
+  return endpoint.port === asked.port || (asked.portless && endpoint.port === defaultPort[endpoint.scheme]);
 }
 
 /** The answer's one line. A time that nobody knows is left out. */

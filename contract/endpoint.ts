@@ -40,7 +40,8 @@ export type EndpointFault =
 export type EndpointResult = { ok: true; endpoint: Endpoint } | { ok: false; fault: EndpointFault; message: string };
 
 const longest = 512;
-const defaultPort: Record<Scheme, number> = { grpc: 80, grpcs: 443, http: 80, https: 443 };
+/** The port of a URL that names none. */
+export const defaultPort: Readonly<Record<Scheme, number>> = { grpc: 80, grpcs: 443, http: 80, https: 443 };
 
 function fail(fault: EndpointFault, message: string): EndpointResult {
   return { ok: false, fault, message };

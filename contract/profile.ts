@@ -34,7 +34,7 @@ const plainPath = v.pipe(
   v.string(),
   v.regex(/^\/(?!.*(?:\/\/|%workspace%))[A-Za-z0-9._/+@,=:-]*$/, "expected an absolute path in plain characters"),
 );
-const hostPattern = v.pipe(v.string(), v.regex(/^[a-z0-9*][a-z0-9.*-]{0,252}$/, "expected a host's name, * for any part of it"));
+const hostPattern = v.pipe(v.string(), v.regex(/^[a-z0-9*][a-z0-9.*-]{0,252}$/, "expected a host's name, * for any part of a label"));
 /** A REAPI instance name as it may stand in a flag and in an rc file; the unnamed instance has none. */
 export const instanceNames = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$/;
 const cacheName = v.pipe(v.string(), v.regex(/^[a-z0-9][a-z0-9._-]*$/, "expected a cache name"));
@@ -64,7 +64,7 @@ export const profileSchema = v.strictObject({
           v.check((text) => text === "" || instanceNames.test(text), "expected an instance name"),
         ),
       ),
-      /** Hosts that take the token of GF_REAPI_CREDENTIAL_HELPER_TOKEN_FILE: nobody else ever gets it. */
+      /** Hosts that take the token of GF_REAPI_CREDENTIAL_HELPER_TOKEN_FILE: nobody else ever gets it. `*` stops at a dot. */
       reapi_hosts: v.optional(v.pipe(v.array(hostPattern), v.maxLength(16, "expected at most 16 patterns"))),
       /** Where external repositories come from: the action cache cannot help them. */
       repositories: v.optional(
@@ -174,7 +174,7 @@ export const gloriousflywheel: Profile = {
   ...conventions,
   name: "gloriousflywheel",
   tailnet: { name: undefined, magicDnsSuffix: "taila4c78d.ts.net" },
-  bazel: { ...conventions.bazel, reapiHosts: ["gf-reapi-cell*", "*.gf-rbe.svc", "*.gf-rbe.svc.*"] },
+  bazel: { ...conventions.bazel, reapiHosts: ["gf-reapi-cell*", "*.gf-rbe.svc", "*.gf-rbe.svc.cluster.local"] },
   nix: {
     ...conventions.nix,
     publicKey: "main:eaUydxuDu7xBoy5cCo3MdknYAkVyTIASQ7DGuwxa+XA=",

@@ -19,8 +19,13 @@ export const largestTokenFile = 65_536;
 /** A token ends this long before it does, so that no request is under way with one that has: milliseconds (the fleet's helper). */
 const margin = 60_000;
 
+/** Label by label: `*` stops at a dot, so that no pattern reaches into a domain of somebody else's. */
 export function isReapiHost({ bazel }: Pick<Profile, "bazel">, host: string): boolean {
-  return bazel.reapiHosts.some((pattern) => matchesGlob(pattern, host));
+  const labels = host.split(".");
+  return bazel.reapiHosts.some((pattern) => {
+    const wanted = pattern.split(".");
+    return wanted.length === labels.length && wanted.every((part, at) => matchesGlob(part, labels[at] ?? ""));
+  });
 }
 
 export type TokenSource =

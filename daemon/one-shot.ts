@@ -1,5 +1,6 @@
 /** `flywheeld probe`: judges one endpoint without a daemon, by the rules for what an operator named. */
 import type { ProbeReport } from "../contract/api.ts";
+import type { Config } from "../contract/config.ts";
 import type { Credential } from "../contract/credential.ts";
 import type { Endpoint, Tool } from "../contract/endpoint.ts";
 import { FlywheelError } from "../contract/errors.ts";
@@ -13,9 +14,15 @@ import { needAt } from "./credentials/needs.ts";
 import { judgeOperatorEndpoint } from "./discovery/operator.ts";
 import { withheldHere } from "./nix/netrc.ts";
 import { NixTrust } from "./nix/trust.ts";
-import { defaultTimeoutMs, type ProbeContext } from "./probe/context.ts";
+import { defaultTimeoutMs, type OwnNode, ownNode, type ProbeContext } from "./probe/context.ts";
+import { sentInPlainText } from "./probe/place.ts";
 import { Prober } from "./probe/prober.ts";
 import { nixKeys } from "./status.ts";
+import { configuredSocket } from "./tailnet/locate.ts";
+import { TailnetWatcher } from "./tailnet/watch.ts";
+
+/** For the Tailscale client's answer: milliseconds. */
+const tailnetPatience = 1_000;
 
 export interface OneShot {
   readonly kind: Tool;
@@ -37,10 +44,11 @@ export async function probeOnce(paths: Paths, request: OneShot): Promise<ProbeRe
   const prober = new Prober();
   const nix = new NixTrust(process.env);
   try {
+    const kept = await keptFor(paths, request, judged.candidate.endpoint);
     const context: ProbeContext = {
       timeoutMs: defaultTimeoutMs,
       localProof,
-      tailnet: undefined,
+      tailnet: await tailnetFor(config, judged.candidate.endpoint, kept),
       nixKeys: nixKeys(profile, readTrust(paths)),
       nix: {
         storeDir: nix.place.storeDir,
@@ -48,7 +56,7 @@ export async function probeOnce(paths: Paths, request: OneShot): Promise<ProbeRe
         withheld: withheldHere(nix.place, process.env, profile.nix.netrc),
       },
       instanceName: profile.bazel.instanceName,
-      kept: await keptFor(paths, request, judged.candidate.endpoint),
+      kept,
       profile: request.profile,
     };
     const report = probeReport(judged.candidate.endpoint.url, await prober.probe(judged.candidate, context));
@@ -56,6 +64,17 @@ export async function probeOnce(paths: Paths, request: OneShot): Promise<ProbeRe
     return { ...report, needed: await needAt(prober, judged.candidate, context) };
   } finally {
     await prober.close();
+  }
+}
+
+/** Without TLS a secret goes only through a tailnet, which nothing else of such a probe asks about. */
+async function tailnetFor(config: Config, endpoint: Endpoint, kept: KeptCredential | undefined): Promise<OwnNode | undefined> {
+  if (!sentInPlainText(endpoint, kept)) return undefined;
+  const watcher = new TailnetWatcher({ socket: configuredSocket(process.env, config), onChange: () => {}, timeoutMs: tailnetPatience });
+  try {
+    return ownNode(await watcher.refresh());
+  } finally {
+    await watcher.close();
   }
 }
 

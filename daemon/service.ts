@@ -46,7 +46,8 @@ import type { Faults } from "./faults.ts";
 import { Journal } from "./journal/journal.ts";
 import { ownNetrc, withheldHere } from "./nix/netrc.ts";
 import { NixTrust } from "./nix/trust.ts";
-import { defaultTimeoutMs, type ProbeContext } from "./probe/context.ts";
+import { defaultTimeoutMs, ownNode, type ProbeContext } from "./probe/context.ts";
+import { sentInPlainText } from "./probe/place.ts";
 import { Prober } from "./probe/prober.ts";
 import { Publisher, publishedOf } from "./publish/publisher.ts";
 import { Recorder } from "./running/recorder.ts";
@@ -542,11 +543,12 @@ export class Service implements ApiHandlers {
   async #probe(profile: Profile, candidate: Candidate, timeoutMs: number | undefined): Promise<ProbeResult> {
     const kept = await this.#credentials.kept(profile.name, candidate);
     const { source } = candidate;
-    const tailnet = this.#watcher?.current;
+    // What was not known a moment ago keeps no secret back.
+    if (sentInPlainText(candidate.endpoint, kept) && this.#tailnet.state !== "known") await this.#lookAtTailnet();
     const context: ProbeContext = {
       timeoutMs: timeoutMs ?? defaultTimeoutMs,
       localProof: this.#config.localProof.allowed || (source.name === "operator" && source.localProof),
-      tailnet: tailnet?.state === "known" ? { tun: tailnet.tun, addresses: tailnet.self.addresses } : undefined,
+      tailnet: ownNode(this.#tailnet),
       nixKeys: nixKeys(profile, this.#trust),
       nix: {
         storeDir: this.#nix.place.storeDir,

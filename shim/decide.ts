@@ -18,7 +18,7 @@ import { tokenOf } from "../contract/reapi.ts";
 import { isStale } from "../contract/stale.ts";
 import { printable } from "../contract/text.ts";
 import type { AttachmentSource, Standing } from "./attachment.ts";
-import { credentialsFor, tokenFor } from "./credentials/decide.ts";
+import { credentialsFor, hasNamedHelper, tokenFor } from "./credentials/decide.ts";
 import type { CredentialSource } from "./credentials/source.ts";
 import { nameOf, readToken } from "./credentials/token.ts";
 import type { EnvFile } from "./env-file.ts";
@@ -183,6 +183,11 @@ async function attachmentFor(line: Heavy, invocation: Invocation, world: World, 
     return refuse(line, `${named.from} names ${redacted(named.endpoint)}, which fails at ${withToken.rung}: ${withToken.reason}`, {
       next: [`renew ${nameOf(token)}`],
     });
+  }
+  if (report.over === "credential" && (await hasNamedHelper(named.endpoint, invocation.env, world))) {
+    const cache = { endpoint: named.endpoint, aliases: [], upload: profile.bazel.upload, instanceName: profile.bazel.instanceName };
+    const unproved = `${redacted(named.endpoint)} asks for a credential: the operator's own BAZEL_CREDENTIAL_HELPER has it, not proved before`;
+    return { cache, why: `${named.from} names a cache; ${unproved}`, notice: unproved };
   }
   const fault = `${named.from} names ${redacted(named.endpoint)}, which fails at ${report.rung}: ${report.reason}`;
   if (usable !== undefined) {

@@ -101,7 +101,7 @@ async function login(
     });
   }
   const proof: Proof =
-    verify === "first" ? await prove(context, endpoint, credential) : { outcome: "unproved", reason: "--no-verify was given" };
+    verify === "first" ? await prove(context, endpoint, credential, entry) : { outcome: "unproved", reason: "--no-verify was given" };
   const chosen = wish.scheme === "mtls" ? undefined : wish.store;
   const left = await keep(paths, entry, { secret, chosen });
   const told = await tellDaemon(context, "prove");

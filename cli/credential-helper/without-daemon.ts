@@ -28,7 +28,8 @@ export interface Question {
  */
 export async function withoutDaemon({ paths, env, profile, asked, absent }: Question): Promise<CredentialAnswer | undefined> {
   const source = tokenSource(fleetEnvironment(env), existsSync(projectedTokenPath));
-  if (source.kind !== "none" && isReapiHost(loadProfile(paths, profile), asked.host)) {
+  // Of gRPC Bazel asks as https whatever the channel is; what it asks as http is a download, or an HTTP cache.
+  if (source.kind !== "none" && asked.scheme === "https" && isReapiHost(loadProfile(paths, profile), asked.host)) {
     switch (source.kind) {
       case "ambiguous":
         throw ambiguousToken();

@@ -3,12 +3,12 @@ import type { Environment } from "../../contract/environment.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { longestSocketPath, type Paths, socketPath } from "../../contract/paths.ts";
 import { printable } from "../../contract/text.ts";
-import { nodeFlags, ownEntry, systemPath } from "../../daemon/api/client/autostart.ts";
+import { nodeFlags, ownEntry, systemPath } from "../../daemon/api/client/program.ts";
 
 export interface Installation {
   /** Program, then arguments: absolute paths of this install's own node and daemon. */
   readonly command: readonly [string, ...string[]];
-  /** All that the daemon is told of its surroundings; the directories outright, as where a flywheel starts it (autostart.ts). */
+  /** All that the daemon is told of its surroundings; the directories outright, as where a flywheel starts it (program.ts). */
   readonly environment: Readonly<Record<string, string>>;
   readonly socket: string;
   /** XDG_RUNTIME_DIR, where the runtime directory lies below it. */

@@ -5,7 +5,7 @@ import type { Credential } from "../../contract/credential.ts";
 import { readCredential } from "../../contract/credential-wire.ts";
 import type { Paths } from "../../contract/paths.ts";
 import { printable } from "../../contract/text.ts";
-import { nodeFlags, ownEntry } from "../api/client/autostart.ts";
+import { nodeFlags, ownEntry, programEnvironment } from "../api/client/program.ts";
 
 /** Of the child, one JSON line each. */
 const readSecret = v.variant("ok", [
@@ -65,7 +65,7 @@ function run(ask: Required<AskSecrets>): Promise<{ readonly lines: readonly stri
   const child = spawn(process.execPath, [...nodeFlags, ownEntry, "secrets"], {
     cwd: "/",
     stdio: ["pipe", "pipe", "ignore"],
-    env: { ...env, GF_RUNTIME_DIR: paths.runtime, GF_CONFIG_DIR: paths.config, GF_STATE_DIR: paths.state },
+    env: programEnvironment(paths, env),
     // A keyring's client may hang where no signal reaches it but this one.
     killSignal: "SIGKILL",
     signal,

@@ -2,7 +2,7 @@
 import type { CredentialAnswer } from "../../contract/api.ts";
 import type { Candidate } from "../../contract/candidate.ts";
 import { authorizationOf, type CredentialEntry, endpointOf } from "../../contract/credential.ts";
-import type { Asked } from "../../contract/credential-helper.ts";
+import { type Asked, asksAbout } from "../../contract/credential-helper.ts";
 import type { Endpoint, Scheme } from "../../contract/endpoint.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { loginCommand } from "../../contract/login-command.ts";
@@ -20,7 +20,7 @@ export function reach(asked: Asked, entry: CredentialEntry, candidates: readonly
   const own = endpointOf(entry);
   if (own === undefined || own.kind !== "bazel") return undefined;
   const paths = [own, ...candidates.flatMap(spellingsOf)]
-    .filter(({ scheme, host, port }) => askedAs[scheme] === asked.scheme && host === asked.host && port === asked.port)
+    .filter((spelling) => askedAs[spelling.scheme] === asked.scheme && asksAbout(asked, spelling))
     .filter(({ path }) => asked.path === path || asked.path.startsWith(`${path}/`));
   return paths.length === 0 ? undefined : Math.max(...paths.map(({ path }) => path.length));
 }

@@ -89,16 +89,16 @@ export class CredentialMemory {
   async read(login: CredentialEntry): Promise<KeptCredential> {
     const entry = asOfToday(login);
     const { how, generation, expires, at: since } = entry;
-    const asked = how.scheme === "basic" ? { scheme: how.scheme, user: how.user } : { scheme: how.scheme };
+    const asked = { scheme: how.scheme, login: entry };
     if (expires !== null && hasExpired(entry, this.#now)) return { state: "expired", ...asked, since, expires };
-    if (how.scheme === "mtls") return { state: "ready", credential: how, since, generation };
+    if (how.scheme === "mtls") return { state: "ready", credential: how, since, generation, login: entry };
     const known = this.#known.get(generation) ?? (await this.#ask(generation));
     if (known === undefined) {
       const reason = "the keyring has not answered yet";
       return { state: "unreadable", ...asked, since, reason, next: "unlock the keyring where it asks, or: flywheel up" };
     }
     return "credential" in known
-      ? { state: "ready", credential: known.credential, since, generation }
+      ? { state: "ready", credential: known.credential, since, generation, login: entry }
       : { state: "unreadable", ...asked, since, ...known };
   }
 

@@ -1,6 +1,6 @@
 /** The rung `authority`, as far as credentials go: what a cache that says no means by it, with what is kept for it in mind. */
 import type { CredentialScheme } from "../../contract/credential.ts";
-import { type LoginHow, loginCommand } from "../../contract/login-command.ts";
+import { loginCommand } from "../../contract/login-command.ts";
 import { span } from "../../contract/words.ts";
 import { ProbeFault } from "./fault.ts";
 import type { Place } from "./place.ts";
@@ -38,21 +38,16 @@ export function refused(place: Place, no: No, answer: string): ProbeFault {
   }
 }
 
-/** What to type for a credential of this place. */
+/** What to type for a credential of this place: the login that was made for it again, with all that was said then. */
 export function loginAt({ endpoint, profile, kept }: Place): string {
-  return loginCommand({ profile, kind: endpoint.kind, endpoint: endpoint.url, how: howOf(kept) });
+  const how = kept?.state === "ready" ? kept.credential : undefined;
+  return loginCommand(kept?.login ?? { profile, kind: endpoint.kind, endpoint: endpoint.url, how });
 }
 
 /** What to type for a client certificate of this place. */
 export function certificateLogin(place: Place): string {
   const { endpoint, profile } = place;
   return loginCommand({ profile, kind: endpoint.kind, endpoint: endpoint.url, how: { scheme: "mtls" } });
-}
-
-/** As it was done before, so that what is typed next is not taken for another kind of secret. */
-function howOf(kept: Place["kept"]): LoginHow | undefined {
-  if (kept === undefined) return undefined;
-  return kept.state === "ready" ? kept.credential : kept;
 }
 
 export function named(scheme: CredentialScheme): string {

@@ -1,6 +1,23 @@
 import type { NixHonour, NixQuestion } from "../../contract/nix/trust.ts";
 import type { NixTerms } from "../../contract/published.ts";
 import type { KeptCredential } from "../credentials/kept.ts";
+import type { Tailnet } from "../tailnet/tailnet.ts";
+
+/** What a Tailscale client tells of the node that it is. */
+export interface OwnNode {
+  /** Whether it is connected: BackendState `Running`. */
+  readonly running: boolean;
+  /** Whether it has a network device. */
+  readonly tun: boolean;
+  /** Its own addresses in the tailnet. */
+  readonly addresses: readonly string[];
+}
+
+/** @returns undefined where the client tells of no tailnet */
+export function ownNode(tailnet: Tailnet | undefined): OwnNode | undefined {
+  if (tailnet?.state !== "known") return undefined;
+  return { running: tailnet.backendState === "Running", tun: tailnet.tun, addresses: tailnet.self.addresses };
+}
 
 /** What a probe must know of this machine and its configuration. */
 export interface ProbeContext {
@@ -8,8 +25,8 @@ export interface ProbeContext {
   readonly timeoutMs: number;
   /** Whether loopback may be dialled. */
   readonly localProof: boolean;
-  /** This node in its tailnet; undefined where no tailnet is known. `addresses` are the node's own. */
-  readonly tailnet: { readonly tun: boolean; readonly addresses: readonly string[] } | undefined;
+  /** This node in its tailnet; undefined where no tailnet is known. */
+  readonly tailnet: OwnNode | undefined;
   /** Nix public keys that the configuration names: authority never comes from the cache itself. */
   readonly nixKeys: readonly string[];
   /** This machine's Nix; absent where nobody asks it, so that only the cache is judged. */

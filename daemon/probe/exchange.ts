@@ -3,12 +3,12 @@ import type { Socket } from "node:net";
 import { Client, errors } from "undici";
 import type { Rung } from "../../contract/candidate.ts";
 import { isTls } from "../../contract/endpoint.ts";
-import { printable } from "../../contract/text.ts";
 import { refused } from "./authority.ts";
 import type { Deadline } from "./deadline.ts";
 import { alertOn } from "./dial.ts";
 import { ProbeFault } from "./fault.ts";
 import { authorizationAt, type Place, underScheme } from "./place.ts";
+import { quoted } from "./quoted.ts";
 import { step } from "./reason.ts";
 
 /** A longer answer is no cache's: bytes. */
@@ -165,7 +165,7 @@ export function refusal(place: Place, answer: Answer, wanted: string): ProbeFaul
   const certificate = status === 400 && isTls(place.endpoint) ? certificateWanted.exec(answer.body)?.[0] : undefined;
   if (certificate !== undefined) return refused(place, "unknown", `HTTP 400: ${certificate}`);
   if (status >= 300 && status < 400) {
-    const target = answer.location === undefined ? "elsewhere" : `to ${printable(answer.location.replace(/[?#].*$/s, ""), 120)}`;
+    const target = answer.location === undefined ? "elsewhere" : `to ${quoted(place, answer.location.replace(/[?#].*$/s, ""), 120)}`;
     return new ProbeFault("capabilities", `${shown} redirects ${target} (HTTP ${status}) instead of answering`, {
       next: "if the cache is there, attach that endpoint",
     });

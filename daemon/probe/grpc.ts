@@ -17,6 +17,7 @@ import { ProbeFault } from "./fault.ts";
 import type { Judgement } from "./judgement.ts";
 import { authorizationAt, type Place, underScheme } from "./place.ts";
 import { type Greeting, greet } from "./preface.ts";
+import { quoted } from "./quoted.ts";
 import { step } from "./reason.ts";
 
 const reapi = "build.bazel.remote.execution.v2";
@@ -241,7 +242,7 @@ function cacheFacts(place: Place, message: unknown): CacheFacts {
 function refusal(place: Place, error: grpc.ServiceError, instanceName: string): ProbeFault {
   const { shown } = place;
   const name = grpc.status[error.code] ?? String(error.code);
-  const details = printable(error.details || messageOf(error), 160);
+  const details = quoted(place, error.details || messageOf(error), 160);
   switch (error.code) {
     case grpc.status.UNAUTHENTICATED:
       return refused(place, "unknown", `UNAUTHENTICATED: ${details}`);

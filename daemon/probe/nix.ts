@@ -5,7 +5,6 @@ import * as v from "valibot";
 import type { CacheFacts, Candidate } from "../../contract/candidate.ts";
 import { nixPublicKey } from "../../contract/nix/key.ts";
 import type { NixHonour } from "../../contract/nix/trust.ts";
-import { printable } from "../../contract/text.ts";
 import { loginAt, refused } from "./authority.ts";
 import type { ProbeContext } from "./context.ts";
 import type { Deadline } from "./deadline.ts";
@@ -13,6 +12,7 @@ import { type Answer, type HttpConnection, refusal } from "./exchange.ts";
 import { ProbeFault } from "./fault.ts";
 import type { Judgement } from "./judgement.ts";
 import type { Place } from "./place.ts";
+import { quoted } from "./quoted.ts";
 
 const publicKey = v.pipe(v.string(), v.regex(nixPublicKey));
 /** What every Nix has that was not built for another place. */
@@ -87,7 +87,7 @@ function cacheInfo(answer: Answer, place: Place, wanted: string): CacheFacts {
   if (storeDir === undefined)
     throw new ProbeFault("capabilities", `${place.shown} answers ${path} with something that is no nix-cache-info`);
   if (storeDir !== wanted) {
-    throw new ProbeFault("capabilities", `${place.shown} serves the store ${printable(storeDir, 80)}, not ${wanted}`, {
+    throw new ProbeFault("capabilities", `${place.shown} serves the store ${quoted(place, storeDir, 80)}, not ${wanted}`, {
       next: `attach a cache that was filled for ${wanted}: no path of another store can be used here`,
     });
   }
@@ -139,11 +139,11 @@ function judgeKey(place: Place, keys: readonly string[], served: string | undefi
       next:
         served === undefined
           ? "flywheel trust key <name>:<key>, as its operator names it"
-          : `compare with its operator, then: flywheel trust key ${served}`,
+          : `compare with its operator, then: flywheel trust key ${quoted(place, served, 400)}`,
     });
   }
   if (served !== undefined && !keys.includes(served)) {
-    throw new ProbeFault("authority", `${place.shown} serves the key ${served}, which is none of those configured`, {
+    throw new ProbeFault("authority", `${place.shown} serves the key ${quoted(place, served, 200)}, which is none of those configured`, {
       next: "ask its operator which key is right; do not trust the cache's own word",
     });
   }

@@ -1,5 +1,5 @@
 import { authorizationOf } from "../../contract/credential.ts";
-import { type Endpoint, isTls } from "../../contract/endpoint.ts";
+import { type Endpoint, isLoopback, isTls } from "../../contract/endpoint.ts";
 import type { KeptCredential } from "../credentials/kept.ts";
 
 /** Where one climb goes, an endpoint at the one address that is dialled for it, and what is kept for it. */
@@ -34,6 +34,11 @@ export function loginOf({ kept }: Place): string | undefined {
 /** The Authorization header of every request at a place; undefined where there is none. */
 export function authorizationAt({ kept, endpoint }: Place): string | undefined {
   return kept?.state === "ready" ? authorizationOf(kept.credential, endpoint.kind)?.reveal() : undefined;
+}
+
+/** Whether what is kept would leave this machine for whoever is on the way to read. A client certificate goes with TLS alone. */
+export function sentInPlainText(endpoint: Endpoint, kept: KeptCredential | undefined): boolean {
+  return kept?.state === "ready" && kept.credential.scheme !== "mtls" && !isTls(endpoint) && !isLoopback(endpoint.host);
 }
 
 /** The same host and port under another scheme. */

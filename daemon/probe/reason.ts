@@ -6,6 +6,7 @@ import { certificateLogin, certificateRefused } from "./authority.ts";
 import type { Deadline } from "./deadline.ts";
 import { ProbeFault } from "./fault.ts";
 import type { Place } from "./place.ts";
+import { quoted } from "./quoted.ts";
 
 /** `2 s`, `0.9 s`, `150 ms` */
 export function shownMs(ms: number): string {
@@ -65,7 +66,7 @@ export function failure(rung: Rung, place: Place, error: unknown): ProbeFault {
     case "UND_ERR_SOCKET":
       return new ProbeFault(rung, `${place.shown} closed the connection without a whole answer`, options);
     default:
-      return new ProbeFault(rung, `${place.shown}: ${printable(messageOf(error), 200)}`, options);
+      return new ProbeFault(rung, `${place.shown}: ${quoted(place, messageOf(error), 200)}`, options);
   }
 }
 

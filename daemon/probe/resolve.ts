@@ -2,10 +2,11 @@
 import { lookup } from "node:dns/promises";
 import type { Candidate, CandidateSource } from "../../contract/candidate.ts";
 import { isTailscaleHost } from "../../contract/credential.ts";
-import { isAddress, isLoopback, isTls } from "../../contract/endpoint.ts";
+import { isAddress, isLoopback } from "../../contract/endpoint.ts";
 import { printable } from "../../contract/text.ts";
 import type { ProbeContext } from "./context.ts";
 import { ProbeFault } from "./fault.ts";
+import { sentInPlainText } from "./place.ts";
 import { codeOf } from "./reason.ts";
 
 /** Resolves a name as the tools will: to all its addresses, in the order to try them. */
@@ -49,16 +50,12 @@ export async function resolveCandidate(
   }
   // Away from the tailnet anybody's resolver may answer for its names, and what is sent is not encrypted there.
   const outside = addresses.find((address) => !isLoopback(address) && !isTailscaleHost(address));
-  if (outside !== undefined && sendsSecret(context) && !isTls(candidate.endpoint)) {
+  if (outside !== undefined && sentInPlainText(candidate.endpoint, context.kept)) {
     throw new ProbeFault("resolve", `${host} is ${outside} here, which is not on the tailnet: the credential would be sent in plain text`, {
       next: "connect this machine to the tailnet: tailscale up",
     });
   }
   return addresses.slice(0, mostAddresses);
-}
-
-function sendsSecret({ kept }: ProbeContext): boolean {
-  return kept?.state === "ready" && kept.credential.scheme !== "mtls";
 }
 
 async function resolveName(name: string, lookupName: Lookup, signal: AbortSignal): Promise<readonly string[]> {

@@ -6,16 +6,27 @@ import type { CandidateSource } from "../../contract/candidate.ts";
 import { isLoopback } from "../../contract/endpoint.ts";
 import type { ProbeContext } from "./context.ts";
 import { ProbeFault } from "./fault.ts";
-import type { Place } from "./place.ts";
+import { type Place, sentInPlainText } from "./place.ts";
 import { canonical } from "./resolve.ts";
 
+const encrypt = "connect this machine to the tailnet: tailscale up   (or have the cache speak TLS)";
+
 /**
- * Sends nothing: connecting a datagram socket only asks the kernel for its route.
+ * A secret without TLS goes through the tailnet, whoever named the endpoint: an address of Tailscale's range alone says
+ * nothing, since any network may route 100.64.0.0/10 (RFC 6598). Sends nothing: connecting a datagram socket only asks the kernel for its route.
  * @throws ProbeFault `route`; or the kernel's own error (ENETUNREACH …)
  */
 export async function checkRoute(place: Place, source: CandidateSource, context: ProbeContext, signal: AbortSignal): Promise<void> {
   if (isLoopback(place.address)) return;
-  const throughTailnet = source.name === "service" || source.name === "peer" || source.name === "cluster";
+  const plainSecret = sentInPlainText(place.endpoint, place.kept);
+  if (plainSecret && context.tailnet?.running !== true) {
+    throw new ProbeFault(
+      "route",
+      `no Tailscale client says that this machine is on a tailnet now: the credential would go to ${place.address} in plain text`,
+      { next: encrypt },
+    );
+  }
+  const throughTailnet = plainSecret || source.name === "service" || source.name === "peer" || source.name === "cluster";
   const tailnet = throughTailnet ? context.tailnet : undefined;
   if (tailnet?.tun === false) {
     throw new ProbeFault(
@@ -25,14 +36,13 @@ export async function checkRoute(place: Place, source: CandidateSource, context:
     );
   }
   const from = canonical(await sourceAddress(place.address, place.endpoint.port, signal));
-  if (tailnet === undefined || tailnet.addresses.length === 0 || tailnet.addresses.some((own) => canonical(own) === from)) return;
-  throw new ProbeFault(
-    "route",
-    `this machine would reach ${place.address} from ${from}, which is not its tailnet address: not through the tailnet`,
-    {
-      next: source.name === "cluster" ? "accept the tailnet's subnet routes: tailscale set --accept-routes" : undefined,
-    },
-  );
+  if (tailnet === undefined || tailnet.addresses.some((own) => canonical(own) === from)) return;
+  const outside = `this machine would reach ${place.address} from ${from}, which is not its tailnet address`;
+  if (plainSecret) throw new ProbeFault("route", `${outside}: the credential would be sent in plain text`, { next: encrypt });
+  if (tailnet.addresses.length === 0) return;
+  throw new ProbeFault("route", `${outside}: not through the tailnet`, {
+    next: source.name === "cluster" ? "accept the tailnet's subnet routes: tailscale set --accept-routes" : undefined,
+  });
 }
 
 /** The address that the kernel would send from. */

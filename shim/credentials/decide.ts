@@ -4,7 +4,7 @@ import { present, startupWords, takesHelper, withoutEventService } from "../../c
 import type { AttachedCache } from "../../contract/bazel/injection.ts";
 import type { BazelVersion } from "../../contract/bazel/version.ts";
 import { entryFor, hasExpired } from "../../contract/credential.ts";
-import { helperFlag, helperLines, plainPath } from "../../contract/credential-helper.ts";
+import { coversHost, helperFlag, helperLines, plainPath } from "../../contract/credential-helper.ts";
 import type { Endpoint } from "../../contract/endpoint.ts";
 import { type Environment, fleetEnvironment } from "../../contract/environment.ts";
 import { logoutCommand } from "../../contract/login-command.ts";
@@ -106,6 +106,17 @@ async function tokenHelper(endpoint: Endpoint, env: Environment, world: Credenti
   return plainPath.test(helper)
     ? { flags: [helperFlag(helper, endpoint.host)], why: [] }
     : { flags: [], why: ["the REAPI token's helper lies at a path that Bazel's option cannot carry"] };
+}
+
+/**
+ * Whether the operator's own helpers have a credential for an endpoint, as far as their scopes tell: they are not asked before
+ * Bazel does. One that the user is logged in to has its own.
+ */
+export async function hasNamedHelper(endpoint: Endpoint, env: Environment, world: CredentialWorld): Promise<boolean> {
+  const lines = helperLines(env["BAZEL_CREDENTIAL_HELPER"] ?? "");
+  if (lines === undefined || !coversHost(lines, endpoint.host)) return false;
+  if (entryFor(world.credentials.index(), world.profile().name, [endpoint]) !== undefined) return false;
+  return takesHelper(await world.version());
 }
 
 /** BAZEL_CREDENTIAL_HELPER: the operator's own helpers, for whichever hosts they say. */

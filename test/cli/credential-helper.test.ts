@@ -192,7 +192,9 @@ describe("without a daemon", () => {
       const answer = { headers: { Authorization: [`Bearer ${jwt(soon)}`] }, expires: new Date((soon - 60) * 1000).toISOString() };
       expect(JSON.parse((await call(cell, token(`${jwt(soon)}\n`))).stdout)).toEqual(answer);
       expect(JSON.parse((await call(cell, { GF_REAPI_CREDENTIAL_HELPER_TOKEN: jwt(soon) })).stdout)).toEqual(answer);
-      expect((await call({ uri: "https://github.com/x" }, token(jwt(soon)))).stdout).toBe('{"headers":{}}');
+      for (const uri of ["https://github.com/x", "https://gf-reapi-cell.evil.example/x.tgz", "http://gf-reapi-cell.gf-rbe.svc:8980/x"]) {
+        expect((await call({ uri }, token(jwt(soon)))).stdout).toBe('{"headers":{}}');
+      }
       writeFileSync(join(root, "config/lab.toml"), "");
       mkdirSync(join(root, "config/profiles"));
       writeFileSync(join(root, "config/profiles/lab.toml"), '[bazel]\nreapi_hosts = ["*.lab.example"]\n');

@@ -1,6 +1,6 @@
 /** Bazel's credential helpers: how one is named, what is asked, and what is answered. */
 import { describe, expect, it } from "vitest";
-import { answerText, asksAbout, helperFlag, helperLines, readQuestion } from "../../contract/credential-helper.ts";
+import { answerText, asksAbout, coversHost, helperFlag, helperLines, readQuestion } from "../../contract/credential-helper.ts";
 import { fleetEnvironment } from "../../contract/environment.ts";
 import { gloriousflywheel, resolveProfile } from "../../contract/profile.ts";
 import { isReapiHost, tokenAnswer, tokenSource } from "../../contract/reapi.ts";
@@ -28,6 +28,18 @@ describe("the option", () => {
     ["/ok\n--remote_cache=grpc://evil:1", undefined],
   ])("BAZEL_CREDENTIAL_HELPER=%j names %j", (text, lines) => expect(helperLines(text)).toEqual(lines));
 });
+
+it.each([
+  [["/h"], "cache.example", true],
+  [["other.example=/h", "/h"], "cache.example", true],
+  [["cache.example=/h"], "cache.example", true],
+  [["Cache.Example=/h"], "cache.example", true],
+  [["*.example=/h"], "a.cache.example", true],
+  [["*.cache.example=/h"], "cache.example", true],
+  [["*.cache.example=/h"], "my-cache.example", false],
+  [["cache.example=/h"], "a.cache.example", false],
+  [["other.example=/h"], "cache.example", false],
+])("the helpers %j have one for %s: %s", (lines, host, expected) => expect(coversHost(lines, host)).toBe(expected));
 
 describe("the question", () => {
   it.each([
@@ -57,6 +69,9 @@ describe("the question", () => {
     expect(asksAbout(asked, endpointAt("grpc://cache.example:9092"))).toBe(true);
     expect(asksAbout(asked, endpointAt("grpcs://cache.example:443"))).toBe(false);
     expect(asksAbout(asked, endpointAt("grpc://other.example:9092"))).toBe(false);
+    const portless = readQuestion('{"uri":"https://cache.example/x"}').asked;
+    expect(asksAbout(portless, endpointAt("grpc://cache.example"))).toBe(true);
+    expect(asksAbout(portless, endpointAt("grpc://cache.example:9092"))).toBe(false);
   });
 });
 
@@ -77,11 +92,31 @@ describe("a REAPI token", () => {
     ["cell.gf-rbe.svcx", false],
     ["evil.example", false],
     ["x-gf-reapi-cell", false],
+    ["gf-reapi-cell.evil.example", false],
+    ["gf-reapi-cell-2.com", false],
+    ["cell.gf-rbe.svc.evil.example", false],
+    ["evil.example.gf-rbe.svc.com", false],
   ])("goes to %s: %s", (host, owned) => {
     expect(isReapiHost(gloriousflywheel, host)).toBe(owned);
     // Another organisation's profile has no such hosts.
     expect(isReapiHost(resolveProfile("lab", {}), host)).toBe(false);
     expect(isReapiHost(resolveProfile("lab", { bazel: { reapi_hosts: [host] } }), host)).toBe(true);
+  });
+
+  it("goes to a pattern's own labels alone: * stops at a dot", () => {
+    const lab = resolveProfile("lab", { bazel: { reapi_hosts: ["*.lab.example", "cell-*-eu.example", "**.two.example"] } });
+    for (const host of ["a.lab.example", "cell-7-eu.example", "cell--eu.example", "x.two.example"])
+      expect([host, isReapiHost(lab, host)]).toEqual([host, true]);
+    for (const host of [
+      "lab.example",
+      "a.b.lab.example",
+      "cell-7.evil-eu.example",
+      "x.y.two.example",
+      "a.lab.example.org",
+      "a-lab.example",
+    ]) {
+      expect([host, isReapiHost(lab, host)]).toEqual([host, false]);
+    }
   });
 
   it("comes from the file, or from the variable, or from the pod's own file, and never from two", () => {

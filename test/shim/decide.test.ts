@@ -602,6 +602,46 @@ describe("credentials", () => {
     expect((await decided({ env: odd })).decision).toMatchObject({ flags: bare, why: expect.stringContaining("is left out") });
   });
 
+  describe("of a cache that asks, for which BAZEL_CREDENTIAL_HELPER has it", () => {
+    const url = "grpcs://cache.example.org:443";
+    const asks: ProbeReport = {
+      ok: false,
+      endpoint: url,
+      rung: "authority",
+      reason: "it asks",
+      next: "flywheel login",
+      over: "credential",
+    };
+    const asked = async (helpers: string, more: { version?: string; proof?: ProbeReport; standing?: Standing } = {}) => {
+      const env = { ...bazelThatSays(more.version ?? "7.4.1"), BAZEL_REMOTE_CACHE: url, BAZEL_CREDENTIAL_HELPER: helpers };
+      return (await decided({ env, standing: more.standing ?? unattached, proof: more.proof ?? asks })).decision;
+    };
+
+    it.each(["/h", "cache.example.org=/h", "*.example.org=/h"])("it is attached, and said to be unproved: %s", async (helpers) => {
+      for (const standing of [unattached, attached()]) {
+        expect(await asked(helpers, { standing })).toMatchObject({
+          kind: "inject",
+          flags: [...flags(false, url), `--credential_helper=${helpers}`],
+          notice: expect.stringMatching(/asks for a credential: the operator's own BAZEL_CREDENTIAL_HELPER has it, not proved before/),
+        });
+      }
+    });
+
+    it("one for another host, an odd one, an old Bazel or another fault change nothing", async () => {
+      const refused = { kind: "refuse", reason: expect.stringContaining("fails at "), next: ["flywheel login"] };
+      for (const helpers of ["other.example.org=/h", "/h --x", "h", ""]) expect(await asked(helpers)).toMatchObject(refused);
+      expect(await asked("/h", { version: "4.2.3" })).toMatchObject(refused);
+      const { over: _, ...notOver } = asks;
+      expect(await asked("/h", { proof: notOver })).toMatchObject(refused);
+      expect(await asked("/h", { proof: { ...notOver, rung: "connect" } })).toMatchObject(refused);
+    });
+
+    it("a login to it goes before", async () => {
+      login({ endpoint: url });
+      expect(await asked("/h")).toMatchObject({ kind: "refuse" });
+    });
+  });
+
   describe("of a REAPI cell that BAZEL_REMOTE_CACHE names", () => {
     const url = "grpc://gf-reapi-cell.gf-rbe.svc:8980";
     const asks: ProbeReport = { ok: false, endpoint: url, rung: "authority", reason: "it asks for a credential", next: null };

@@ -1,7 +1,6 @@
 /** Starting the daemon where none runs, and learning what became of it. */
 import { spawn } from "node:child_process";
 import { closeSync, constants, type FSWatcher, fstatSync, openSync, readSync, watch } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { apiVersion, type Hello, type StartResult } from "../../../contract/api.ts";
 import { FlywheelError } from "../../../contract/errors.ts";
 import { logPath, type Paths } from "../../../contract/paths.ts";
@@ -11,6 +10,7 @@ import { howToEnd, isHeldUp, recordedPid } from "./absence.ts";
 import { withoutWaiting } from "./bounded.ts";
 import { DaemonClient } from "./connection.ts";
 import { reasonOf } from "./directory.ts";
+import { nodeFlags, ownEntry, programEnvironment } from "./program.ts";
 import { describeHello, nextOf, skewOf } from "./skew.ts";
 
 export interface StartOptions {
@@ -19,25 +19,6 @@ export interface StartOptions {
   /** The daemon's script; unless told, the one that was built or lies beside this module. */
   readonly entry?: string;
 }
-
-/**
- * The daemon allocates little at a time: a young generation of 1 MiB (V8's own is up to 16) keeps 5 MiB
- * less resident, measured with 200 peers and one gRPC attachment. Node opens its inspector at SIGUSR1, on a port of
- * loopback that every user of the machine can reach, and who reaches it can read the secrets in memory: not here.
- */
-export const nodeFlags = ["--disable-warning=ExperimentalWarning", "--max-semi-space-size=1", "--disable-sigusr1"] as const;
-
-/** What the daemon may know of whoever started it: the session's bus leads to its keyring. PATH is fixed: it is for `tailscale` alone. */
-const inherited = [
-  ...["HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"],
-  "DBUS_SESSION_BUS_ADDRESS",
-] as const;
-/** Where this machine's Nix lives, if not in its usual place (daemon/nix/place.ts). */
-const nixPlaces = ["NIX_STORE_DIR", "NIX_STATE_DIR", "NIX_CONF_DIR", "NIX_DAEMON_SOCKET_PATH"] as const;
-export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin:/opt/homebrew/bin";
-
-/** Bundled, all of dist/lib is one directory; in the source tree the daemon's script lies two levels up. */
-export const ownEntry = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../../main.ts" : "./flywheeld.js", import.meta.url));
 
 /** What points a service unit at this install. */
 const renew = "flywheel service install";
@@ -155,7 +136,7 @@ async function start(paths: Paths, options: StartOptions): Promise<StartResult> 
     [...nodeFlags, options.entry ?? ownEntry, "run", "--ready-fd", "3"],
     // Nothing of ours may stay open in the daemon, or `$(bazel …)` would wait for it: it closes fd 3 once
     // it has spoken, and whatever else it was handed down at once (daemon/inherited.ts).
-    { cwd: "/", detached: true, stdio: ["ignore", "ignore", "ignore", "pipe"], env: daemonEnvironment(paths, process.env) },
+    { cwd: "/", detached: true, stdio: ["ignore", "ignore", "ignore", "pipe"], env: programEnvironment(paths, process.env) },
   );
   const { promise, resolve } = Promise.withResolvers<StartResult>();
   const pipe = child.stdio[3];
@@ -181,23 +162,6 @@ async function start(paths: Paths, options: StartOptions): Promise<StartResult> 
     clearTimeout(timer);
     pipe?.destroy();
   }
-}
-
-/** Only what the daemon may know; the directories are told outright, so that it serves the very ones that were asked for. */
-function daemonEnvironment(paths: Paths, env: NodeJS.ProcessEnv): Record<string, string> {
-  const kept: Record<string, string> = {};
-  for (const name of [...inherited, ...nixPlaces, "GF_TAILSCALED_SOCKET"]) {
-    const value = env[name];
-    if (value !== undefined) kept[name] = value;
-  }
-  return {
-    ...kept,
-    GF_RUNTIME_DIR: paths.runtime,
-    GF_CONFIG_DIR: paths.config,
-    GF_STATE_DIR: paths.state,
-    LANG: "C.UTF-8",
-    PATH: systemPath,
-  };
 }
 
 function parseResult(text: string): StartResult {

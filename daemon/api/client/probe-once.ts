@@ -1,10 +1,12 @@
 /** Proves one endpoint without a daemon: runs `flywheeld probe` and reads its one line. What CI uses, where no daemon is started. */
 import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { homedir } from "node:os";
 import type { ProbeReport, ProbeRequest } from "../../../contract/api.ts";
 import type { Credential } from "../../../contract/credential.ts";
 import { writeCredential } from "../../../contract/credential-wire.ts";
 import { FlywheelError } from "../../../contract/errors.ts";
+import { pathsFrom } from "../../../contract/paths.ts";
+import { nodeFlags, ownEntry, programEnvironment } from "./program.ts";
 
 /** The ladder's own deadline is 2 s; this is for a machine that is slow to start Node: milliseconds. */
 const longest = 8000;
@@ -14,13 +16,13 @@ const longest = 8000;
  * @throws FlywheelError `internal` where the prober itself could not run
  */
 export async function probeOnce(request: ProbeRequest, credential?: Credential): Promise<ProbeReport> {
-  const entry = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "../../main.ts" : "./flywheeld.js", import.meta.url));
   const args = ["probe", "--kind", request.kind, "--endpoint", request.endpoint, "--profile", request.profile];
   const flags = [...(request.localProof ? ["--local-proof"] : []), ...(credential === undefined ? [] : ["--credential-stdin"])];
-  const command = ["--disable-warning=ExperimentalWarning", entry, ...args, ...flags];
+  const command = [...nodeFlags, ownEntry, ...args, ...flags];
+  const env = programEnvironment(pathsFrom(process.env, homedir()), process.env);
   // It exits 1 where the endpoint fails, with its report all the same.
   const { line, cause } = await new Promise<{ line: string; cause: unknown }>((resolve) => {
-    const child = execFile(process.execPath, command, { timeout: longest, maxBuffer: 65_536 }, (error, stdout) =>
+    const child = execFile(process.execPath, command, { env, timeout: longest, maxBuffer: 65_536 }, (error, stdout) =>
       resolve({ line: stdout, cause: error }),
     );
     // One that ended before it read all of it says why by its end.

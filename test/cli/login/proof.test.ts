@@ -79,6 +79,8 @@ describe("before it is kept", () => {
     expect(asToken.stderr).toContain(
       `  next: flywheel login ${url}   (--basic --user NAME where it wants a password; --no-verify keeps it all the same)\n`,
     );
+    const forOldBazels = await login(url, ["--allow-legacy-header"], "wrong");
+    expect(forOldBazels.stderr).toContain(`  next: flywheel login ${url} --allow-legacy-header   (--basic`);
     const asPassword = await login(url, ["--basic", "--user", "ann"], "wrong");
     expect(asPassword.stderr).toContain(`  next: flywheel login ${url} --basic --user ann   (--no-verify keeps it all the same)\n`);
   });

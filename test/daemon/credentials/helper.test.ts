@@ -49,6 +49,16 @@ describe("a URI of Bazel's", () => {
     ["grpcs://cache.example", "https://cache.example.evil.example/", false],
     ["grpcs://cache.example", "https://evil-cache.example/", false],
     ["https://cache.example/bazel", "https://cache.example/bazel", true],
+    // Written without a port, a gRPC cache is asked about without one.
+    ["grpc://100.64.0.5", "https://100.64.0.5/build.bazel.remote.execution.v2.Capabilities", true],
+    ["grpc://100.64.0.5:80", "https://100.64.0.5/build.bazel.remote.execution.v2.Capabilities", true],
+    ["grpc://[fd7a:115c:a1e0::5]", "https://[fd7a:115c:a1e0::5]/", true],
+    ["grpc://100.64.0.5:80", "https://100.64.0.5:80/", true],
+    ["grpc://100.64.0.5", "https://100.64.0.5:443/", false],
+    ["grpc://[fd7a:115c:a1e0::5]", "https://[fd7a:115c:a1e0::5]:443/", false],
+    ["grpc://100.64.0.5", "http://100.64.0.5/", false],
+    ["grpc://100.64.0.5:9092", "https://100.64.0.5/", false],
+    ["http://100.64.0.5", "https://100.64.0.5/", false],
     // Another cache, or something else, of the same host.
     ["https://cache.example/bazel", "https://cache.example/bazel-of-others/ac/00", false],
     ["https://cache.example/bazel", "https://cache.example/downloads/a.tgz", false],

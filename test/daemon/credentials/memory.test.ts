@@ -109,6 +109,21 @@ test("a client certificate ends when the one does that lies there now: whoever r
   expect(await told(memory)).toBe("expired");
 });
 
+test("with what is kept comes the login that renews it, whatever became of it", async () => {
+  const paths = { certificate: "/own/client.pem", key: "/own/client.key" };
+  await login(home.paths, { endpoint, how: paths, expires: "2026-11-20T11:00:00Z" });
+  const { memory } = memoryOf();
+  expect(await memory.kept("default", spellings)).toMatchObject({
+    state: "expired",
+    login: { endpoint, how: { scheme: "mtls", ...paths } },
+  });
+  await login(home.paths, { endpoint, how: { user: "ann", password: "x" }, legacyHeader: true });
+  memory.load();
+  expect(await memory.kept("default", spellings)).toMatchObject({
+    ...{ state: "ready", login: { endpoint, how: { scheme: "basic", user: "ann" }, legacyHeader: true } },
+  });
+});
+
 test("where no keyring is, what to type is the whole login, and not its pattern", async () => {
   const how = { user: "ann", password: "x" };
   await login(home.paths, { endpoint, how, store: "keyring", legacyHeader: true });

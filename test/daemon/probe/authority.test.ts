@@ -9,6 +9,7 @@ import { createServer } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, it, test } from "vitest";
 import type { ProbeResult } from "../../../contract/candidate.ts";
 import type { Credential } from "../../../contract/credential.ts";
+import type { Login } from "../../../contract/login-command.ts";
 import { Secret } from "../../../contract/secret.ts";
 import type { KeptCredential } from "../../../daemon/credentials/kept.ts";
 import { Prober } from "../../../daemon/probe/prober.ts";
@@ -205,8 +206,17 @@ describe("what is kept, in a cache's answer", () => {
     return { url: `http://127.0.0.1:${peer.port}`, seen };
   }
   const since = "2026-11-20T08:00:00Z";
-  const expired: KeptCredential = { state: "expired", scheme: "bearer", since, expires: new Date(Date.now() - 10_900_000).toISOString() };
-  const locked: KeptCredential = { state: "unreadable", scheme: "bearer", since, reason: "the keyring is locked", next: "unlock it" };
+  /** As it was typed, by an alias of the endpoint that is probed. */
+  const made: Login = { profile: "lab", kind: "bazel", endpoint: "https://alias.example", how: { scheme: "bearer" }, legacyHeader: true };
+  const expires = new Date(Date.now() - 10_900_000).toISOString();
+  const expired: KeptCredential = { state: "expired", scheme: "bearer", login: made, since, expires };
+  const locked: KeptCredential = {
+    ...{ state: "unreadable", scheme: "bearer", login: made, since },
+    ...{ reason: "the keyring is locked", next: "unlock it" },
+  };
+  const again = /^flywheel login --profile lab https:\/\/alias\.example --allow-legacy-header$/;
+  const paths = { certificate: "/own/client.pem", key: "/own/client.key" };
+  const pastCertificate: KeptCredential = { ...expired, scheme: "mtls", login: { ...made, how: { scheme: "mtls", ...paths } } };
 
   it.each([
     [
@@ -223,7 +233,15 @@ describe("what is kept, in a cache's answer", () => {
       /refuses this machine \(HTTP 403\)/,
       /ask its operator for read access, or if you have a credential: flywheel login/,
     ],
-    ["401, expired", 401, expired, /the bearer token kept for it expired 3 h ago \(HTTP 401\)/, /flywheel login http/],
+    ["401, expired", 401, expired, /the bearer token kept for it expired 3 h ago \(HTTP 401\)/, again],
+    ["401, refused", 401, { ...bearer("t"), login: made }, /refuses the bearer token kept since 2026-11-20 \(HTTP 401\)/, again],
+    [
+      "401, an expired certificate",
+      401,
+      pastCertificate,
+      /the client certificate kept for it expired 3 h ago/,
+      /https:\/\/alias\.example --certificate \/own\/client\.pem --key \/own\/client\.key --allow-legacy-header$/,
+    ],
     ["401, unreadable", 401, locked, /the bearer token kept for it cannot be read: the keyring is locked \(HTTP 401\)/, /^unlock it$/],
   ])("%s", async (_name, status, kept, reason, next) => {
     const { url, seen } = await cacheOf(status);

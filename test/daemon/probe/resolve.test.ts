@@ -1,11 +1,14 @@
 import { networkInterfaces } from "node:os";
 import { afterEach, describe, expect, it } from "vitest";
 import type { CandidateSource } from "../../../contract/candidate.ts";
+import { parseEndpoint } from "../../../contract/endpoint.ts";
 import { Secret } from "../../../contract/secret.ts";
 import { given } from "../../../daemon/credentials/kept.ts";
 import type { ProbeContext } from "../../../daemon/probe/context.ts";
+import { placeOf } from "../../../daemon/probe/place.ts";
 import { Prober } from "../../../daemon/probe/prober.ts";
 import { canonical } from "../../../daemon/probe/resolve.ts";
+import { checkRoute } from "../../../daemon/probe/route.ts";
 import { byOperator, byPeer, candidate, healthyHttp, impatient, listenHttp, type Peer, proofContext } from "./peers.ts";
 
 const cleanup: (() => Promise<unknown>)[] = [];
@@ -167,7 +170,7 @@ describe("the route", () => {
   it("of a userspace tailnet leads nowhere", async () => {
     const result = await prober().probe(candidate("grpc://100.64.0.5:9092", byPeer("100.64.0.5")), {
       ...proofContext,
-      tailnet: { tun: false, addresses: ["100.64.0.1"] },
+      tailnet: { running: true, tun: false, addresses: ["100.64.0.1"] },
     });
     expect(result).toMatchObject({ ok: false, rung: "route", reason: expect.stringContaining("userspace networking") });
   });
@@ -180,7 +183,7 @@ describe("the route", () => {
     const gone = await listenHttp(healthyHttp);
     await gone.close();
     const peer = candidate(`http://${own}:${gone.port}`, byPeer(own));
-    const tailnet = (addresses: readonly string[]): ProbeContext => ({ ...proofContext, tailnet: { tun: true, addresses } });
+    const tailnet = (addresses: readonly string[]): ProbeContext => ({ ...proofContext, tailnet: { running: true, tun: true, addresses } });
     expect(await prober().probe(peer, tailnet(["100.64.0.1"]))).toMatchObject({
       ok: false,
       rung: "route",
@@ -190,6 +193,45 @@ describe("the route", () => {
     expect(await prober().probe(candidate(`http://${own}:${gone.port}`), tailnet(["100.64.0.1"]))).toMatchObject({
       ok: false,
       rung: "connect",
+    });
+  });
+
+  describe("of a secret without TLS", () => {
+    const kept = given({ scheme: "bearer", token: new Secret("t") });
+    const onTailnet = { running: true, tun: true, addresses: ["100.64.0.1"] } as const;
+    const at = (url: string, tailnet: ProbeContext["tailnet"]) =>
+      prober("100.64.0.5").probe(candidate(url), { ...impatient, kept, tailnet });
+    const urls = ["http://100.64.0.5:1", "grpc://100.64.0.5:1", "http://cache.tail0ffee.ts.net:1"];
+
+    it.each(urls)("needs a tailnet that runs, whoever named it: %s", async (url) => {
+      for (const tailnet of [undefined, { ...onTailnet, running: false }]) {
+        expect(await at(url, tailnet)).toMatchObject({
+          ...{ ok: false, rung: "route" },
+          reason: "no Tailscale client says that this machine is on a tailnet now: the credential would go to 100.64.0.5 in plain text",
+          next: expect.stringMatching(/tailscale up .*TLS/),
+        });
+      }
+      expect(await at(url, { ...onTailnet, tun: false })).toMatchObject({
+        ...{ ok: false, rung: "route", reason: expect.stringContaining("userspace networking") },
+      });
+    });
+
+    it.skipIf(own === undefined)("begins at this node's tailnet address", async () => {
+      const parsed = parseEndpoint(`http://${own}:1`, "bazel");
+      if (!parsed.ok || own === undefined) throw new Error("this machine has loopback only");
+      const place = placeOf(parsed.endpoint, own, { kept });
+      const check = (addresses: readonly string[], to = place) =>
+        checkRoute(to, byOperator, { ...proofContext, tailnet: { ...onTailnet, addresses } }, AbortSignal.timeout(5000));
+      for (const addresses of [["100.64.0.1"], []]) {
+        await expect(check(addresses)).rejects.toMatchObject({
+          ...{ rung: "route", message: expect.stringContaining("plain text") },
+        });
+      }
+      await check(["100.64.0.1", own]);
+      // With nothing to send, or over TLS, what an operator named may be anywhere.
+      await check([], placeOf(parsed.endpoint, own));
+      const tls = parseEndpoint(`https://${own}:1`, "bazel");
+      if (tls.ok) await check([], placeOf(tls.endpoint, own, { kept }));
     });
   });
 });

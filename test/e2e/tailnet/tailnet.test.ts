@@ -145,6 +145,22 @@ describe("a real tailnet", { timeout: 180_000 }, () => {
     expect(second, second.stderr).toMatchObject({ exitCode: 0, processes: { hits: 5, total: 5 } });
   });
 
+  test("a secret goes to a cache in plain text through the tailnet, and not while Tailscale is down", async (context) => {
+    const bed = bedOf(context);
+    const dev = await attachedCompanion(bed);
+    const { at } = await caches(bed, dev);
+    const url = `grpc://${await at.node.address()}:9092`;
+    const login = () => dev.run(["sh", "-c", 'printf t0ken | exec "$@"', "sh", ...dev.flywheelCommand("login", url, "--store", "file")]);
+    expect((await login()).stderr).toContain("is not proved: it answers anybody, without a credential too");
+    await dev.until("attached with it", ({ bazel }) => bazel.state === "attached" && bazel.credential?.scheme === "bearer");
+    onTestFinished(async () => void (await bed.dev.tailscale("up")));
+    onTestFinished(async () => void (await dev.flywheel("logout", url)));
+    await bed.dev.tailscale("down");
+    const down = await login();
+    expect(down.exitCode, down.stderr).toBe(0);
+    expect(down.stderr).toContain("is not proved: route: no Tailscale client says that this machine is on a tailnet now");
+  });
+
   test("a cache's process dies while its node stays up: failed over to the other", async (context) => {
     const bed = bedOf(context);
     const dev = await attachedCompanion(bed);
