@@ -1,4 +1,5 @@
 /** The guard's decision, with the whole truth. No side effects: `explain` takes the same one. */
+
 import { type CommandLine, readCommandLine } from "../contract/bazel/command-line.ts";
 import { takesHelper } from "../contract/bazel/credentials.ts";
 import { type AttachedCache, detachment, injectedFlags } from "../contract/bazel/injection.ts";
@@ -8,6 +9,7 @@ import type { Config } from "../contract/config.ts";
 import { type Endpoint, isLoopback, parseEndpoint, redacted, sameEndpoint } from "../contract/endpoint.ts";
 import { type Environment, fleetEnvironment, hasLocalProof } from "../contract/environment.ts";
 import { FlywheelError, messageOf } from "../contract/errors.ts";
+import { localProofNext } from "../contract/local-proof.ts";
 import { manifestName } from "../contract/manifest.ts";
 import type { Channel } from "../contract/nix/command-line.ts";
 import { isNixName } from "../contract/nix/commands.ts";
@@ -141,7 +143,7 @@ async function attachmentFor(line: Heavy, invocation: Invocation, world: World, 
   const localProofAllowed = hasLocalProof(invocation.env) || world.config().localProof.allowed || named?.localProof === true;
   if (named !== undefined && isLoopback(named.endpoint.host) && !localProofAllowed) {
     return refuse(line, `${named.from} names a loopback endpoint, which is never a shared cache`, {
-      next: ["for a port-forward proof, set GF_BAZEL_LOCAL_PROOF=port-forward and GF_BAZEL_ALLOW_LOCALHOST_PROOF=true"],
+      next: [localProofNext],
     });
   }
   const standing = await world.attachments.current(profile);
@@ -152,7 +154,7 @@ async function attachmentFor(line: Heavy, invocation: Invocation, world: World, 
   if (named === undefined) {
     if (standing.state === "unattached") return unattached(line, standing, file);
     return refuse(line, "only a local proof is attached, and this shell has not asked for one", {
-      next: ["set GF_BAZEL_LOCAL_PROOF=port-forward and GF_BAZEL_ALLOW_LOCALHOST_PROOF=true, or write [local_proof] into config.toml"],
+      next: [localProofNext],
     });
   }
   const report = await world.attachments.prove(profile, named.endpoint, localProofAllowed);

@@ -1,7 +1,9 @@
 /** The guard's decision on a Nix command, with the whole truth. No side effects: `explain` takes the same one. */
+
 import { isLoopback, parseEndpoint, redacted } from "../../contract/endpoint.ts";
 import { type Environment, fleetEnvironment, hasLocalProof } from "../../contract/environment.ts";
 import { FlywheelError, messageOf } from "../../contract/errors.ts";
+import { localProofNext } from "../../contract/local-proof.ts";
 import { manifestName } from "../../contract/manifest.ts";
 import { type NixCommandLine, readNixCommandLine, type SubstitutionOption } from "../../contract/nix/command-line.ts";
 import type { NixName } from "../../contract/nix/commands.ts";
@@ -106,7 +108,7 @@ async function attached(line: Guarded, { env }: Invocation, world: World, scope:
     });
   }
   return refuse(line.command, "only a local proof is attached, and this shell has not asked for one", {
-    next: ["set GF_BAZEL_LOCAL_PROOF=port-forward and GF_BAZEL_ALLOW_LOCALHOST_PROOF=true, or write [local_proof] into config.toml"],
+    next: [localProofNext],
   });
 }
 
