@@ -12,10 +12,10 @@ import { endpointFrom, refusePlaintext } from "../login/endpoint.ts";
 import { keep } from "../login/keep.ts";
 import { type Proof, prove } from "../login/prove.ts";
 import { readSecret } from "../login/secret.ts";
-import { tellDaemon } from "../login/tell.ts";
 import { type LoginOptions, type Wish, wishFrom } from "../login/wish.ts";
 import { entryExpiry, entryReport, loginTable, storeOf } from "../login/words.ts";
 import { choiceWords } from "../profile.ts";
+import { tellDaemon } from "../tell.ts";
 import { oneOf } from "../values.ts";
 
 const schema = 1;

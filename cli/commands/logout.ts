@@ -6,9 +6,9 @@ import { readCredentials } from "../../daemon/api/client/credentials/index-file.
 import { defineCommand } from "../command.ts";
 import { endpointFrom } from "../login/endpoint.ts";
 import { forget, removeGenerations } from "../login/keep.ts";
-import { tellDaemon } from "../login/tell.ts";
 import { entryReport } from "../login/words.ts";
 import { choiceWords } from "../profile.ts";
+import { tellDaemon } from "../tell.ts";
 import { oneOf } from "../values.ts";
 
 export default defineCommand({

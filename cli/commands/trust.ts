@@ -8,13 +8,13 @@ import { printable } from "../../contract/text.ts";
 import type { TrustStore } from "../../contract/trust.ts";
 import { localTime, table } from "../../contract/words.ts";
 import { readBounded } from "../../daemon/api/client/bounded.ts";
-import { DaemonClient } from "../../daemon/api/client/connection.ts";
 import { changeTrust, readTrust } from "../../daemon/api/client/trust.ts";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
 import { runningDaemon } from "../daemon.ts";
 import { confirmed } from "../output/ask.ts";
 import { waitingFor } from "../output/progress.ts";
+import { tellDaemon } from "../tell.ts";
 
 export default defineCommand({
   name: "trust",
@@ -61,9 +61,10 @@ export default defineCommand({
       return Exit.failed;
     }
     const store = await changeTrust(context.paths, change.apply);
-    await waitingFor(context.output, "telling the daemon", () => tellDaemon(context));
+    const untold = await tellDaemon(context);
     if (context.output.format === "json") context.output.json(store);
     else context.output.line(revoke ? "trusted no more" : "trusted");
+    for (const line of untold) context.output.notice(line);
     return Exit.ok;
   },
 });
@@ -197,15 +198,6 @@ function nixKey(text: string | undefined): string {
   throw new FlywheelError("usage", "expected a Nix public key: <name>:<base64 of 32 bytes>", {
     next: "ask the cache's operator for it; flywheel status names the one that an Attic cache shows",
   });
-}
-
-/** A running daemon reads the new trust; one that is not running will when it starts. */
-async function tellDaemon({ paths }: Context): Promise<void> {
-  try {
-    await new DaemonClient(paths).reload();
-  } catch (error) {
-    if (!(error instanceof FlywheelError) || error.code !== "daemon-unreachable") throw error;
-  }
 }
 
 function showAll({ output }: Context, trust: TrustStore): void {
