@@ -49,7 +49,8 @@ export interface Refusal {
 }
 
 export type Decision =
-  | { readonly kind: "run"; readonly command: string; readonly why: string; readonly notice?: string }
+  /** `next`: what would have the guard act, where it does not. */
+  | { readonly kind: "run"; readonly command: string; readonly why: string; readonly notice?: string; readonly next?: readonly string[] }
   /** GF_GUARD_BYPASS: runs alone, to be said and recorded. */
   | { readonly kind: "escape"; readonly command: string; readonly reason: string }
   | {
@@ -112,7 +113,7 @@ export async function decide(invocation: Invocation, world: World): Promise<Deci
 
 async function guarded(line: Heavy, invocation: Invocation, world: World): Promise<Decision> {
   const scope = world.scope();
-  if (scope.kind === "outside") return { kind: "run", command: line.command, why: scope.why };
+  if (scope.kind === "outside") return { kind: "run", command: line.command, why: scope.why, next: [scope.next] };
   const { manifest } = world.workspace();
   if (manifest.state === "invalid") return refuse(line, manifest.message, { next: [`mend ${world.workspace().root}/${manifestName}`] });
   if (manifest.state === "enrolled" && manifest.mode === "compatibility-local-only") {

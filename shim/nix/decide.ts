@@ -68,7 +68,7 @@ function softened(refusal: Refusal, line: Guarded, tool: string): Decision {
 async function guarded(line: Guarded, invocation: Invocation, world: World): Promise<Decision> {
   try {
     const scope = world.scope();
-    if (scope.kind === "outside") return { kind: "run", command: line.command, why: scope.why };
+    if (scope.kind === "outside") return { kind: "run", command: line.command, why: scope.why, next: [scope.next] };
     const { manifest, root } = world.workspace();
     if (manifest.state === "invalid") return refuse(line.command, manifest.message, { next: [`mend ${root}/${manifestName}`] });
     if (manifest.state === "enrolled" && manifest.mode === "compatibility-local-only") {

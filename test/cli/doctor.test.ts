@@ -293,7 +293,10 @@ describe("the workspace", () => {
 
   test("not a workspace of Bazel's: nothing about action environments", async () => {
     mkdirSync(join(home.dir, "ws"));
-    expect(find(await doctor(workspace()), "strict-action-env")).toEqual([]);
+    const report = await doctor(workspace());
+    expect(find(report, "strict-action-env")).toEqual([]);
+    expect(find(report, "scope")[0]).toMatchObject({ state: "ok", next: expect.stringMatching(/^\{ "enrollment": \{\} \} in tinyland/) });
+    expect(said(report, "config")).toBe("ok: there is no config.toml: the defaults hold");
   });
 
   test.each([
@@ -367,7 +370,9 @@ describe("the environment", () => {
     expect(await doctor({ env: markers })).toMatchObject({ ok: true });
     expect(await doctor({ env: { BAZEL_REMOTE_CACHE: "grpc://cache.example:9092" } })).toMatchObject({ ok: true });
     home.write("config/config.toml", '[local_proof]\nmode = "port-forward"\nallow_localhost = true\n');
-    expect(await doctor()).toMatchObject({ ok: true });
+    const configured = await doctor();
+    expect(configured).toMatchObject({ ok: true });
+    expect(said(configured, "config")).toBe("ok: config.toml can be read");
   });
 
   test("nothing wrong: one line", async () => {
