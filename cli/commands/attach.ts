@@ -6,7 +6,6 @@ import { defineCommand } from "../command.ts";
 import { runningDaemon } from "../daemon.ts";
 import { endpointFrom } from "../login/endpoint.ts";
 import { waitingFor } from "../output/progress.ts";
-import { oneOf } from "../values.ts";
 
 export default defineCommand({
   name: "attach",
@@ -27,7 +26,7 @@ export default defineCommand({
   ],
   exits: [{ code: Exit.failed, means: "the endpoint is no endpoint, or it did not prove itself" }],
   async run({ env, paths, profile, output }, options, [text = ""]) {
-    const kind = oneOf("--kind", options.kind ?? "bazel", ["bazel", "nix"]);
+    const kind = options.kind ?? "bazel";
     const endpoint = endpointFrom(text, kind, "attach").url;
     const request = { profile, kind, endpoint, localProof: hasLocalProof(env) };
     const outcome = await waitingFor(output, "proving the endpoint", async () => (await runningDaemon(paths)).attach(request));

@@ -16,7 +16,6 @@ import { type LoginOptions, type Wish, wishFrom } from "../login/wish.ts";
 import { entryExpiry, entryReport, loginTable, storeOf } from "../login/words.ts";
 import { choiceWords } from "../profile.ts";
 import { tellDaemon } from "../tell.ts";
-import { oneOf } from "../values.ts";
 
 const schema = 1;
 
@@ -62,7 +61,7 @@ export default defineCommand({
       list(context, index);
       return Exit.ok;
     }
-    const endpoint = endpointFrom(text, oneOf("--kind", kind ?? "bazel", ["bazel", "nix"]), "login");
+    const endpoint = endpointFrom(text, kind ?? "bazel", "login");
     refusePlaintext(endpoint);
     return login(context, endpoint, { options, verify: noVerify ? "never" : "first", store: index.store ?? "keyring" });
   },
