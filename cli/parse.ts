@@ -31,6 +31,12 @@ export const globalOptions = {
   help: { flag: "-h, --help", summary: "say what the command does, with examples and exit codes" },
 } as const satisfies Readonly<Record<string, OptionDefinition>>;
 
+/** Instead of a command; main.ts knows them. */
+export const otherWords = [
+  ["help <command>", "the same as <command> --help"],
+  ["-V, --version", "print the version"],
+] as const;
+
 /** argv before the command's name: `flywheel --json status` means `flywheel status --json`. */
 export function splitCommand(argv: readonly string[]): { name: string | undefined; rest: readonly string[] } {
   const globals: string[] = [];
@@ -161,6 +167,9 @@ export function overview(commands: readonly Command[]): string {
     "",
     "Commands:",
     columns(commands.map((command) => [command.name, command.summary])),
+    "",
+    "Instead of a command:",
+    columns(otherWords),
     "",
     "Options of every command:",
     columns(globals.map((option) => [option.flag, option.summary])),

@@ -28,6 +28,7 @@ describe("help", () => {
       const { exitCode, stdout, stderr } = await home.flywheel(args);
       expect([exitCode, stderr]).toEqual([0, ""]);
       for (const name of Object.keys(registry)) expect(stdout).toMatch(new RegExp(`^  ${name} `, "m"));
+      for (const words of ["help <command>", "-V, --version"]) expect(stdout).toContain(`\n  ${words} `);
     }
   });
 
@@ -119,6 +120,20 @@ test("a stack trace only with --debug", async () => {
 test("the version", async () => {
   expect((await home.flywheel(["--version"])).stdout).toMatch(/^flywheel \d+\.\d+\.\d+\n$/);
   expect(JSON.parse((await home.flywheel(["version", "--json"])).stdout)).toMatchObject({ version: expect.stringMatching(/^\d/) });
+});
+
+test.each([
+  [["version"]],
+  [["down"]],
+  [["shim", "path"]],
+  [["shim", "path", "--real", "bazel"]],
+  [["completion", "--values", "profile"]],
+  [["trust", "--list"]],
+])("%j --json has a schema", async (args) => {
+  // Any program may stand for the real tool.
+  const { exitCode, stdout } = await home.flywheel([...args, "--json"], { env: { GF_REAL_BAZEL: "/bin/sh" } });
+  expect(exitCode).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ schema: 1 });
 });
 
 test("what the user wrote cannot colour our words", async () => {
