@@ -30,7 +30,7 @@ export default defineCommand({
     const endpoint = endpointFrom(text, kind, "attach").url;
     const request = { profile, kind, endpoint, localProof: hasLocalProof(env) };
     const outcome = await waitingFor(output, "proving the endpoint", async () => (await runningDaemon(paths)).attach(request));
-    if (output.format === "json") output.json(outcome);
+    if (output.format === "json") output.json({ schema: 1, ...outcome });
     else if (outcome.ok) output.line(`${outcome.endpoint} proved itself in ${latency(outcome.latencyMs)}`);
     else {
       output.line(`${printable(outcome.endpoint)} is kept, but not attached: ${outcome.rung}: ${printable(outcome.reason)}`);

@@ -88,7 +88,7 @@ function printPath({ env, output }: Context, real: ShimName | undefined): number
   if (real === undefined) {
     const directory = shimDirectory();
     const path = guardDirectories(env).join(":");
-    if (output.format === "json") output.json({ directory, path });
+    if (output.format === "json") output.json({ schema: 1, directory, path });
     else output.line(path);
     return Exit.ok;
   }
@@ -97,7 +97,7 @@ function printPath({ env, output }: Context, real: ShimName | undefined): number
     throw new FlywheelError("tool-not-found", `there is no ${real} on PATH`, {
       next: `install it, or name it in ${realToolVariable(real)}`,
     });
-  if (output.format === "json") output.json({ tool: real, file });
+  if (output.format === "json") output.json({ schema: 1, tool: real, file });
   else output.line(file);
   return Exit.ok;
 }

@@ -52,7 +52,7 @@ export default defineCommand({
     for (const line of change.shown) context.output.notice(line);
     const before = readTrust(context.paths);
     if (sameTrust(change.apply(before), before)) {
-      if (context.output.format === "json") context.output.json(before);
+      if (context.output.format === "json") context.output.json({ schema: 1, ...before });
       else context.output.line(revoke ? "that was not trusted" : "trusted already");
       return Exit.ok;
     }
@@ -62,7 +62,7 @@ export default defineCommand({
     }
     const store = await changeTrust(context.paths, change.apply);
     const untold = await tellDaemon(context);
-    if (context.output.format === "json") context.output.json(store);
+    if (context.output.format === "json") context.output.json({ schema: 1, ...store });
     else context.output.line(revoke ? "trusted no more" : "trusted");
     for (const line of untold) context.output.notice(line);
     return Exit.ok;
@@ -202,7 +202,7 @@ function nixKey(text: string | undefined): string {
 
 function showAll({ output }: Context, trust: TrustStore): void {
   if (output.format === "json") {
-    output.json(trust);
+    output.json({ schema: 1, ...trust });
     return;
   }
   const rows = [

@@ -145,6 +145,7 @@ describe("attach", () => {
     expect([exitCode, stdout]).toEqual([1, expect.stringContaining("next: see that the cache runs, and that no firewall")]);
     const known = (await status()).candidates.find((one: { endpoint: string }) => one.endpoint === dead);
     expect(stdout).toContain(`next: ${known.next}`);
+    expect(JSON.parse((await stage.flywheel(["attach", dead, "--json"])).stdout)).toMatchObject({ schema: 1, ok: false, endpoint: dead });
     await stage.flywheel(["detach"]);
     await stage.flywheel(["up"]);
   });
