@@ -1,5 +1,4 @@
 /** The guard's decision, with the whole truth. No side effects: `explain` takes the same one. */
-
 import { type CommandLine, readCommandLine } from "../contract/bazel/command-line.ts";
 import { takesHelper } from "../contract/bazel/credentials.ts";
 import { type AttachedCache, detachment, injectedFlags } from "../contract/bazel/injection.ts";

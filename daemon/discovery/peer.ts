@@ -1,5 +1,4 @@
 /** Nodes that carry the profile's tag, each address confirmed by whois. A node without the tag is never a candidate, whatever its name. */
-
 import type { Candidate, Rejection } from "../../contract/candidate.ts";
 import type { Tool } from "../../contract/endpoint.ts";
 import { localProofNext } from "../../contract/local-proof.ts";

@@ -1,5 +1,4 @@
 /** The Tailscale Service of the profile's name. whois cannot name a Service's node, so its own addresses are the pin. */
-
 import type { Candidate, Rejection } from "../../contract/candidate.ts";
 import type { Tool } from "../../contract/endpoint.ts";
 import { localProofNext } from "../../contract/local-proof.ts";

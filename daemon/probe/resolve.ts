@@ -1,5 +1,4 @@
 /** The rung `resolve`: which addresses may be dialled for a candidate. Nothing is dialled here. */
-
 import { lookup } from "node:dns/promises";
 import type { Candidate, CandidateSource } from "../../contract/candidate.ts";
 import { isTailscaleHost } from "../../contract/credential.ts";

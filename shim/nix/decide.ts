@@ -1,5 +1,4 @@
 /** The guard's decision on a Nix command, with the whole truth. No side effects: `explain` takes the same one. */
-
 import { isLoopback, parseEndpoint, redacted } from "../../contract/endpoint.ts";
 import { type Environment, fleetEnvironment, hasLocalProof } from "../../contract/environment.ts";
 import { FlywheelError, messageOf } from "../../contract/errors.ts";

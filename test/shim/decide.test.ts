@@ -1,5 +1,4 @@
 /** The slow path's decision, from real files and a stated attachment; with a real daemon it is tried in test/e2e. */
-
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, utimesSync, writeFileSync } from "node:fs";
