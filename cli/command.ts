@@ -8,7 +8,7 @@ export interface OptionDefinition {
   /** `-n, --lines <number>`; without `<…>` it is a switch. */
   readonly flag: string;
   readonly summary: string;
-  /** The words that a value may be; the command itself says so of another. */
+  /** The words that a value may be: parse.ts takes no other. */
   readonly choices?: readonly string[];
   /** What a shell offers where there are no such words. */
   readonly completes?: Completes;
@@ -39,10 +39,12 @@ export interface ExitDefinition {
 
 type Options = Readonly<Record<string, OptionDefinition>>;
 
-/** Switches are boolean; options with a value are text, undefined where they were not given. */
+/** Switches are boolean; options with a value are text, or one of their choices, undefined where they were not given. */
 export type Values<O extends Options> = {
-  readonly [K in keyof O]: O[K]["flag"] extends `${string}<${string}` ? string | undefined : boolean;
+  readonly [K in keyof O]: O[K]["flag"] extends `${string}<${string}` ? TextOf<O[K]> | undefined : boolean;
 };
+
+type TextOf<D extends OptionDefinition> = D extends { readonly choices: readonly (infer Word)[] } ? Word : string;
 
 export type RawValues = Readonly<Record<string, string | boolean | undefined>>;
 
@@ -80,7 +82,7 @@ export function defineCommand<const O extends Options>(definition: {
     options: definition.options,
     examples: definition.examples,
     exits: definition.exits ?? [],
-    // parse.ts fills in a value for each declared option, by its flag.
+    // parse.ts fills in a value for each declared option, by its flag and its choices.
     run: (context, values, args) => definition.run(context, values as Values<O>, args),
   };
 }

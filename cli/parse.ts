@@ -31,6 +31,12 @@ export const globalOptions = {
   help: { flag: "-h, --help", summary: "say what the command does, with examples and exit codes" },
 } as const satisfies Readonly<Record<string, OptionDefinition>>;
 
+/** Instead of a command; main.ts knows them. */
+export const otherWords = [
+  ["help <command>", "the same as <command> --help"],
+  ["-V, --version", "print the version"],
+] as const;
+
 /** argv before the command's name: `flywheel --json status` means `flywheel status --json`. */
 export function splitCommand(argv: readonly string[]): { name: string | undefined; rest: readonly string[] } {
   const globals: string[] = [];
@@ -52,7 +58,11 @@ export function splitCommand(argv: readonly string[]): { name: string | undefine
  * @throws FlywheelError `usage`
  */
 export function parse(command: Command, argv: readonly string[]): Parsed {
-  const definitions = Object.entries({ ...command.options, ...globalOptions }).map(([key, option]) => ({ key, ...shapeOf(option.flag) }));
+  const definitions = Object.entries<OptionDefinition>({ ...command.options, ...globalOptions }).map(([key, option]) => ({
+    key,
+    choices: option.choices,
+    ...shapeOf(option.flag),
+  }));
   const tool = takesTool(command);
   const found = new Map<string, string | true>();
   const args: string[] = [];
@@ -88,10 +98,12 @@ export function parse(command: Command, argv: readonly string[]): Parsed {
       throw fail(`${token.rawName} needs a value`);
     }
     if (!definition.value && token.value !== undefined) throw fail(`${token.rawName} takes no value`);
+    if (token.value !== undefined && definition.choices?.includes(token.value) === false)
+      throw fail(`--${definition.long}: expected one of ${definition.choices.join(", ")}, found ${printable(token.value, 40)}`);
     found.set(definition.key, token.value ?? true);
   }
   if (found.has("help")) return { kind: "help", text: helpOf(command) };
-  checkArguments(command.arguments, args, fail);
+  checkArguments(command, args, fail);
   const values = Object.fromEntries(
     definitions.filter(({ key }) => key in command.options).map(({ key, value }) => [key, value ? found.get(key) : found.has(key)]),
   );
@@ -120,7 +132,7 @@ export function shapeOf(flag: string): OptionShape {
 }
 
 function checkArguments(
-  definitions: readonly ArgumentDefinition[],
+  { name: command, arguments: definitions }: Command,
   args: readonly string[],
   fail: (message: string) => FlywheelError,
 ): void {
@@ -132,7 +144,7 @@ function checkArguments(
   }
   const variadic = definitions.some(({ name }) => name.includes("..."));
   // What is too much is not repeated: it may be a secret that somebody meant to hand over.
-  if (!variadic && args.length > definitions.length) throw fail(`it takes ${namesOf(definitions)}`);
+  if (!variadic && args.length > definitions.length) throw fail(`flywheel ${command} takes ${namesOf(definitions)}`);
 }
 
 function namesOf(definitions: readonly ArgumentDefinition[]): string {
@@ -155,6 +167,9 @@ export function overview(commands: readonly Command[]): string {
     "",
     "Commands:",
     columns(commands.map((command) => [command.name, command.summary])),
+    "",
+    "Instead of a command:",
+    columns(otherWords),
     "",
     "Options of every command:",
     columns(globals.map((option) => [option.flag, option.summary])),

@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import type { Environment } from "../contract/environment.ts";
 import { FlywheelError } from "../contract/errors.ts";
-import { printable } from "../contract/text.ts";
 import { isShimName } from "../shim/fast-path/names.ts";
+import { noShim } from "../shim/tool.ts";
 import { shimDirectory } from "./package.ts";
 
 /**
@@ -11,10 +11,7 @@ import { shimDirectory } from "./package.ts";
  * @throws FlywheelError `tool-not-found`
  */
 export function shimOf(tool: string): string {
-  if (!isShimName(tool))
-    throw new FlywheelError("tool-not-found", `there is no shim for ${printable(tool, 60)}`, {
-      next: "name the tool alone, as in: flywheel exec -- bazel build //…",
-    });
+  if (!isShimName(tool)) throw noShim(tool);
   return join(shimDirectory(tool), tool);
 }
 

@@ -130,6 +130,9 @@ export interface TailnetReport {
   readonly next: string | null;
 }
 
+/** Has a running daemon read its configuration again; the fault of one that it could not read ends with it. */
+export const rereadNext = "flywheel up";
+
 export interface DaemonReport {
   readonly pid: number;
   readonly version: string;

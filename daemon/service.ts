@@ -15,7 +15,7 @@ import type {
   RunningReport,
   StatusReport,
 } from "../contract/api.ts";
-import { apiVersion, mostRecent } from "../contract/api.ts";
+import { apiVersion, mostRecent, rereadNext } from "../contract/api.ts";
 import type { Attachment } from "../contract/attachment.ts";
 import { hasSources } from "../contract/bazel/repositories.ts";
 import { builtInProfiles } from "../contract/built-in-profiles.ts";
@@ -38,6 +38,7 @@ import type { Attacher } from "./attachment/attacher.ts";
 import { Keeper } from "./attachment/keeper.ts";
 import { OperatorMemory } from "./attachment/operator.ts";
 import { NodePaths, tailnetAddress } from "./attachment/path.ts";
+import { nextOf } from "./attachment/unattached.ts";
 import { whyLeft } from "./attachment/why.ts";
 import { Credentials } from "./credentials/credentials.ts";
 import { discover } from "./discovery/discover.ts";
@@ -264,9 +265,13 @@ export class Service implements ApiHandlers {
     this.#remember(() => this.#operator.attach({ profile, kind, endpoint: endpoint.url, localProof, at: new Date().toISOString() }));
     keeper.setDetached(false);
     await keeper.reconsider();
-    const outcome = keeper[kind].tracks.find((track) => track.candidate.endpoint.url === endpoint.url)?.outcome;
-    if (outcome === undefined) throw new FlywheelError("internal", "the endpoint was kept, but never probed", { next: "flywheel status" });
-    return probeReport(endpoint.url, outcome);
+    const track = keeper[kind].tracks.find(({ candidate }) => candidate.endpoint.url === endpoint.url);
+    const outcome = track?.outcome;
+    if (track === undefined || outcome === undefined)
+      throw new FlywheelError("internal", "the endpoint was kept, but never probed", { next: "flywheel status" });
+    if (outcome.ok) return probeReport(endpoint.url, outcome);
+    const next = nextOf(track.candidate, outcome, this.#tailnet.state === "known");
+    return probeReport(endpoint.url, { ...outcome, next });
   }
 
   async detach(profile: string): Promise<StatusReport> {
@@ -319,7 +324,7 @@ export class Service implements ApiHandlers {
       faults.set("config", undefined);
       this.#keepMapped();
     } catch (error) {
-      faults.set("config", `the old configuration holds: ${messageOf(error)}`);
+      faults.set("config", `the old configuration holds: ${messageOf(error)}; once it is mended: ${rereadNext}`);
       log.warn(`the old configuration holds: ${messageOf(error)}`);
       for (const name of this.#keepers.keys()) this.#tell(name);
       throw error;

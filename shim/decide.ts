@@ -8,6 +8,7 @@ import type { Config } from "../contract/config.ts";
 import { type Endpoint, isLoopback, parseEndpoint, redacted, sameEndpoint } from "../contract/endpoint.ts";
 import { type Environment, fleetEnvironment, hasLocalProof } from "../contract/environment.ts";
 import { FlywheelError, messageOf } from "../contract/errors.ts";
+import { localProofNext } from "../contract/local-proof.ts";
 import { manifestName } from "../contract/manifest.ts";
 import type { Channel } from "../contract/nix/command-line.ts";
 import { isNixName } from "../contract/nix/commands.ts";
@@ -47,7 +48,8 @@ export interface Refusal {
 }
 
 export type Decision =
-  | { readonly kind: "run"; readonly command: string; readonly why: string; readonly notice?: string }
+  /** `next`: what would have the guard act, where it does not. */
+  | { readonly kind: "run"; readonly command: string; readonly why: string; readonly notice?: string; readonly next?: readonly string[] }
   /** GF_GUARD_BYPASS: runs alone, to be said and recorded. */
   | { readonly kind: "escape"; readonly command: string; readonly reason: string }
   | {
@@ -110,7 +112,7 @@ export async function decide(invocation: Invocation, world: World): Promise<Deci
 
 async function guarded(line: Heavy, invocation: Invocation, world: World): Promise<Decision> {
   const scope = world.scope();
-  if (scope.kind === "outside") return { kind: "run", command: line.command, why: scope.why };
+  if (scope.kind === "outside") return { kind: "run", command: line.command, why: scope.why, next: [scope.next] };
   const { manifest } = world.workspace();
   if (manifest.state === "invalid") return refuse(line, manifest.message, { next: [`mend ${world.workspace().root}/${manifestName}`] });
   if (manifest.state === "enrolled" && manifest.mode === "compatibility-local-only") {
@@ -141,7 +143,7 @@ async function attachmentFor(line: Heavy, invocation: Invocation, world: World, 
   const localProofAllowed = hasLocalProof(invocation.env) || world.config().localProof.allowed || named?.localProof === true;
   if (named !== undefined && isLoopback(named.endpoint.host) && !localProofAllowed) {
     return refuse(line, `${named.from} names a loopback endpoint, which is never a shared cache`, {
-      next: ["for a port-forward proof, set GF_BAZEL_LOCAL_PROOF=port-forward and GF_BAZEL_ALLOW_LOCALHOST_PROOF=true"],
+      next: [localProofNext],
     });
   }
   const standing = await world.attachments.current(profile);
@@ -152,7 +154,7 @@ async function attachmentFor(line: Heavy, invocation: Invocation, world: World, 
   if (named === undefined) {
     if (standing.state === "unattached") return unattached(line, standing, file);
     return refuse(line, "only a local proof is attached, and this shell has not asked for one", {
-      next: ["set GF_BAZEL_LOCAL_PROOF=port-forward and GF_BAZEL_ALLOW_LOCALHOST_PROOF=true, or write [local_proof] into config.toml"],
+      next: [localProofNext],
     });
   }
   const report = await world.attachments.prove(profile, named.endpoint, localProofAllowed);

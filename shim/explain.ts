@@ -3,7 +3,6 @@
 import { readCommandLine } from "../contract/bazel/command-line.ts";
 import { quickJudgement } from "../contract/bazel/quick.ts";
 import type { Environment } from "../contract/environment.ts";
-import { FlywheelError } from "../contract/errors.ts";
 import { quickNixJudgement, readNixCommandLine } from "../contract/nix/command-line.ts";
 import { isNixName, type NixClass } from "../contract/nix/commands.ts";
 import { settingFlags, settingLines } from "../contract/nix/injection.ts";
@@ -11,7 +10,7 @@ import { patienceOf } from "./attachment.ts";
 import { type Decision, decide, type Invocation } from "./decide.ts";
 import { isShimName, type ShimName } from "./fast-path/names.ts";
 import { readScript } from "./nix/script.ts";
-import { findRealTool, type RealTool } from "./tool.ts";
+import { findRealTool, noShim, type RealTool } from "./tool.ts";
 import { surroundings } from "./world.ts";
 
 export interface Explanation {
@@ -28,10 +27,10 @@ export interface Explanation {
   readonly realTool: RealTool;
 }
 
-/** @throws FlywheelError `usage` for a name that has no shim */
+/** @throws FlywheelError `tool-not-found` for a name that has no shim */
 export async function explain(argv: { tool: string; args: readonly string[] }, env: Environment, cwd: string): Promise<Explanation> {
   const { tool: name, args } = argv;
-  if (!isShimName(name)) throw new FlywheelError("usage", `${name} has no shim`, { next: "flywheel explain -- bazel build //…" });
+  if (!isShimName(name)) throw noShim(name);
   const invocation: Invocation = { tool: name, args, env, cwd };
   const decision = await decide(invocation, surroundings(invocation, patienceOf("look", env)));
   const realTool = findRealTool(name, env);

@@ -24,7 +24,12 @@ export interface Workspace {
   readonly manifest: Manifest;
 }
 
-export type Scope = { readonly kind: "inside"; readonly why: string } | { readonly kind: "outside"; readonly why: string };
+export type Scope =
+  | { readonly kind: "inside"; readonly why: string }
+  | { readonly kind: "outside"; readonly why: string; readonly next: string };
+
+/** What has the guard act in a workspace that is not enrolled, or for one command of it. */
+const enrolling = `{ "enrollment": {} } in ${manifestName} at its root, its path under guard.workspaces of config.toml, or for one command: flywheel exec -- …`;
 
 /**
  * @param cwd the current directory, links resolved
@@ -57,7 +62,11 @@ export function scopeOf(workspace: Workspace, config: Config, asked: string | un
     return { kind: "inside", why: "GF_GUARD_SCOPE asks for every workspace" };
   const own = enrolment(workspace, config);
   if (own !== undefined) return { kind: "inside", why: own };
-  return { kind: "outside", why: `this workspace is not enrolled: neither by ${manifestName} nor by guard.workspaces of config.toml` };
+  return {
+    kind: "outside",
+    why: `this workspace is not enrolled: neither by ${manifestName} nor by guard.workspaces of config.toml`,
+    next: enrolling,
+  };
 }
 
 /** Why a workspace is in scope by itself, whatever GF_GUARD_SCOPE says; undefined where it is not. */

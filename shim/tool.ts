@@ -2,7 +2,16 @@
 import { accessSync, constants, existsSync, realpathSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Environment } from "../contract/environment.ts";
+import { FlywheelError } from "../contract/errors.ts";
+import { printable } from "../contract/text.ts";
 import { markerFile, realToolVariable, type ShimName } from "./fast-path/names.ts";
+
+/** For a name that no shim guards; 127 in every command that takes a tool. */
+export function noShim(name: string): FlywheelError {
+  return new FlywheelError("tool-not-found", `there is no shim for ${printable(name, 60)}`, {
+    next: "name the tool alone, as in: bazel build //…",
+  });
+}
 
 export interface RealTool {
   /** What would be run; undefined where there is none. */

@@ -1,13 +1,11 @@
-import { parseEndpoint, withoutCredentials } from "../../contract/endpoint.ts";
 import { hasLocalProof } from "../../contract/environment.ts";
-import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
 import { printable } from "../../contract/text.ts";
 import { latency } from "../../contract/words.ts";
 import { defineCommand } from "../command.ts";
 import { runningDaemon } from "../daemon.ts";
+import { endpointFrom } from "../login/endpoint.ts";
 import { waitingFor } from "../output/progress.ts";
-import { oneOf } from "../values.ts";
 
 export default defineCommand({
   name: "attach",
@@ -28,15 +26,11 @@ export default defineCommand({
   ],
   exits: [{ code: Exit.failed, means: "the endpoint is no endpoint, or it did not prove itself" }],
   async run({ env, paths, profile, output }, options, [text = ""]) {
-    const kind = oneOf("--kind", options.kind ?? "bazel", ["bazel", "nix"]);
-    const parsed = parseEndpoint(text, kind);
-    if (!parsed.ok)
-      throw new FlywheelError("endpoint-invalid", `${printable(withoutCredentials(text), 80)}: ${parsed.message}`, {
-        next: "flywheel attach --help",
-      });
-    const request = { profile, kind, endpoint: parsed.endpoint.url, localProof: hasLocalProof(env) };
+    const kind = options.kind ?? "bazel";
+    const endpoint = endpointFrom(text, kind, "attach").url;
+    const request = { profile, kind, endpoint, localProof: hasLocalProof(env) };
     const outcome = await waitingFor(output, "proving the endpoint", async () => (await runningDaemon(paths)).attach(request));
-    if (output.format === "json") output.json(outcome);
+    if (output.format === "json") output.json({ schema: 1, ...outcome });
     else if (outcome.ok) output.line(`${outcome.endpoint} proved itself in ${latency(outcome.latencyMs)}`);
     else {
       output.line(`${printable(outcome.endpoint)} is kept, but not attached: ${outcome.rung}: ${printable(outcome.reason)}`);

@@ -23,8 +23,8 @@ export default defineCommand({
   async run({ paths, profile, output }, { values }, [shell]) {
     if (values !== undefined) {
       if (shell !== undefined) throw new FlywheelError("usage", "--values stands alone", { next: "flywheel completion --values profile" });
-      const found = await valuesOf(oneOf("--values", values, valueKinds), paths, profile);
-      if (output.format === "json") output.json(found);
+      const found = await valuesOf(values, paths, profile);
+      if (output.format === "json") output.json({ schema: 1, values: found });
       else for (const value of found) output.line(value);
       return Exit.ok;
     }

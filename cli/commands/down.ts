@@ -17,7 +17,7 @@ export default defineCommand({
   exits: [{ code: Exit.failed, means: "the daemon did not answer as it should" }],
   async run({ paths, output }) {
     const stopped = await waitingFor(output, "asking the daemon to stop", () => stop(paths));
-    if (output.format === "json") output.json({ stopped: stopped !== undefined });
+    if (output.format === "json") output.json({ schema: 1, stopped: stopped !== undefined });
     else output.line(stopped === undefined ? "no daemon was running" : "the daemon stops");
     if (stopped === "service" && output.format === "human") {
       // A launchd agent that ended well stays down until the next login (cli/service/launchd.ts).

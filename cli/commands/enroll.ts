@@ -21,38 +21,41 @@ import { latency } from "../../contract/words.ts";
 import { probeOnce } from "../../daemon/api/client/probe-once.ts";
 import { loadConfig, loadProfile } from "../../daemon/api/client/settings.ts";
 import { findWorkspace } from "../../shim/scope.ts";
-import { defineCommand } from "../command.ts";
+import { defineCommand, type OptionDefinition, type Values } from "../command.ts";
 import type { Context } from "../context.ts";
 import { planEnrolled, planUndone } from "../enroll/file.ts";
 import { gitFault } from "../enroll/git.ts";
 import { confirmed } from "../output/ask.ts";
+import { shapeOf } from "../parse.ts";
 import { applyEdit, diff, type Edit } from "../rc/file.ts";
 import { readStatus } from "../status/report.ts";
 
 /** The file names endpoints of somebody's network: nobody else reads it. */
 const fileMode = 0o600;
 
+const definitions = {
+  cacheEndpoint: { flag: "--cache-endpoint <url>", summary: "the Bazel cache (else what is attached, or the profile's cluster's)" },
+  executorEndpoint: { flag: "--executor-endpoint <url>", summary: "the executor, for executor-backed and its kind" },
+  instanceName: { flag: "--instance-name <name>", summary: "the cache's instance (else the profile's)" },
+  credentialHelper: { flag: "--credential-helper <path>", summary: "a credential helper: <path>, or <host>=<path>" },
+  credentialHelperTokenFile: { flag: "--credential-helper-token-file <path>", summary: "the file from which the helper takes its token" },
+  remoteHeader: { flag: "--remote-header <name=value>", summary: "a header for every remote call, never a credential" },
+  remoteCacheHeader: { flag: "--remote-cache-header <name=value>", summary: "for the cache alone" },
+  remoteExecHeader: { flag: "--remote-exec-header <name=value>", summary: "for the executor alone" },
+  platform: { flag: "--platform <name>", summary: "the executor's platform" },
+  write: { flag: "--write", summary: `write ${envFileName}, shown first` },
+  writeLocalEnv: { flag: "--write-local-env", summary: "the same, by the fleet's name" },
+  unproved: { flag: "--unproved", summary: "write endpoints that do not prove themselves now; no state is claimed for them" },
+  undo: { flag: "--undo", summary: "take out again what was written" },
+  yes: { flag: "--yes", summary: "do not ask" },
+} as const satisfies Readonly<Record<string, OptionDefinition>>;
+
 export default defineCommand({
   name: "enroll",
   summary: `say what this repository is, and write its ${envFileName} when asked`,
   details: `Reads ${manifestName} and the profile. Without --write it only says what it found and what it would write. A state is written only when its cache proves itself now; with --unproved the endpoints and the mode are written without one, and an executor never gets one here, since only processes that ran remotely prove it. Credentials are never written: name a file that holds the token, or a helper.`,
-  arguments: [{ name: "[profile]", summary: "the fleet's profile (by the manifest's mode)", choices: enrolments }],
-  options: {
-    cacheEndpoint: { flag: "--cache-endpoint <url>", summary: "the Bazel cache (else what is attached, or the profile's cluster's)" },
-    executorEndpoint: { flag: "--executor-endpoint <url>", summary: "the executor, for executor-backed and its kind" },
-    instanceName: { flag: "--instance-name <name>", summary: "the cache's instance (else the profile's)" },
-    credentialHelper: { flag: "--credential-helper <path>", summary: "a credential helper: <path>, or <host>=<path>" },
-    credentialHelperTokenFile: { flag: "--credential-helper-token-file <path>", summary: "the file from which the helper takes its token" },
-    remoteHeader: { flag: "--remote-header <name=value>", summary: "a header for every remote call, never a credential" },
-    remoteCacheHeader: { flag: "--remote-cache-header <name=value>", summary: "for the cache alone" },
-    remoteExecHeader: { flag: "--remote-exec-header <name=value>", summary: "for the executor alone" },
-    platform: { flag: "--platform <name>", summary: "the executor's platform" },
-    write: { flag: "--write", summary: `write ${envFileName}, shown first` },
-    writeLocalEnv: { flag: "--write-local-env", summary: "the same, by the fleet's name" },
-    unproved: { flag: "--unproved", summary: "write endpoints that do not prove themselves now; no state is claimed for them" },
-    undo: { flag: "--undo", summary: "take out again what was written" },
-    yes: { flag: "--yes", summary: "do not ask" },
-  },
+  arguments: [{ name: "[enrolment]", summary: "by the fleet's word for it (by the manifest's mode)", choices: enrolments }],
+  options: definitions,
   examples: [
     { line: "flywheel enroll", does: "what this repository is, and what would be written" },
     { line: "flywheel enroll --write", does: "prove the cache, show the change, ask, and write it" },
@@ -77,12 +80,29 @@ export default defineCommand({
     const git = await gitFault(root, context.env);
     const report = { root, manifest, fleet, plan, git };
     if (!write) {
-      show(context, report);
+      show(context, report, writing(context, plan, options));
       return Exit.ok;
     }
     return enroll(context, report, { unproved: options.unproved, yes: options.yes });
   },
 });
+
+/** The same command line with --write; an executor is never proved here. */
+function writing({ profile, profileChoice }: Context, { enrolment, mode }: EnrolmentPlan, options: Values<typeof definitions>): string {
+  const given = Object.entries(definitions).flatMap(([name, { flag }]) => {
+    const value = options[name as keyof typeof definitions];
+    return typeof value === "string" ? [`--${shapeOf(flag).long}=${typed(value)}`] : [];
+  });
+  const chosen = profileChoice.by === "option" ? [`--profile=${profile}`] : [];
+  return [
+    "flywheel enroll",
+    enrolment,
+    ...chosen,
+    ...given,
+    ...(options.unproved || mode === "executor-backed" ? ["--unproved"] : []),
+    "--write",
+  ].join(" ");
+}
 
 interface Report {
   readonly root: string;
@@ -194,8 +214,11 @@ function data({ root, manifest, fleet, plan, git }: Report) {
   };
 }
 
-/** What is, and what would be: nothing is asked of any cache. */
-function show({ output }: Context, report: Report): void {
+/**
+ * What is, and what would be: nothing is asked of any cache.
+ * @param write what to type to have it written
+ */
+function show({ output }: Context, report: Report, write: string): void {
   const { root, manifest, fleet, plan, git } = report;
   const values = enrolledValues(plan, plan.mode === "executor-backed" ? "unproved" : "proved");
   if (output.format === "json") {
@@ -230,7 +253,7 @@ function show({ output }: Context, report: Report): void {
   if (plan.lacks !== undefined || against !== undefined) return;
   output.line();
   output.line(
-    `${envFileName}, once ${plan.cacheFrom === null ? "written" : "the cache has proved itself"} (flywheel enroll ${plan.enrolment} --write):`,
+    `${envFileName}, once ${plan.cacheFrom === null || plan.mode === "executor-backed" ? "written" : "the cache has proved itself"} (${write}):`,
   );
   for (const [name, value] of Object.entries(values)) output.line(`  export ${name}=${quotedForBash(value)}`);
 }

@@ -9,7 +9,6 @@ import { choiceWords } from "../profile.ts";
 import { devshell, devshellSteps } from "../shell/devshell.ts";
 import { environmentCode, type Shell, shells } from "../shell/quote.ts";
 import { readStatus } from "../status/report.ts";
-import { oneOf } from "../values.ts";
 
 export default defineCommand({
   name: "env",
@@ -32,8 +31,8 @@ export default defineCommand({
   ],
   exits: [{ code: Exit.failed, means: "the status could not be read" }],
   async run({ env, paths, profile, profileChoice, output }, options) {
-    const shell = output.format === "json" ? "json" : options.shell === undefined ? detected(env) : oneOf("--shell", options.shell, shells);
-    const step = options.devshell === undefined ? undefined : oneOf("--devshell", options.devshell, devshellSteps);
+    const shell = output.format === "json" ? "json" : (options.shell ?? detected(env));
+    const step = options.devshell;
     const entered =
       step === undefined ? undefined : await waitingFor(output, "looking for a cache", () => devshell(step, { env, paths, profile }));
     const report = entered?.report ?? (await readStatus(paths, profile));

@@ -12,7 +12,10 @@ export default defineCommand({
   arguments: [{ name: "<tool...>", summary: "bazel, nix or another guarded name, and its arguments", completes: "tool" }],
   options: {},
   examples: [{ line: "flywheel explain -- bazel build //...", does: "its class, the decision, and the command line that would run" }],
-  exits: [{ code: Exit.failed, means: "it would be refused" }],
+  exits: [
+    { code: Exit.failed, means: "it would be refused" },
+    { code: Exit.notFound, means: "no guarded tool has that name" },
+  ],
   async run({ env, cwd, profileChoice, output }, _options, [tool = "", ...args]) {
     const chosen = withChosenProfile(env, profileChoice);
     const explanation = await waitingFor(output, "asking what is attached", () => explain({ tool, args }, chosen, cwd));
@@ -49,7 +52,7 @@ function settled(decision: Decision): boolean {
 function viewDecision(decision: Decision): string[] {
   switch (decision.kind) {
     case "run":
-      return [`  decision   runs as it is: ${printable(decision.why)}`];
+      return [`  decision   runs as it is: ${printable(decision.why)}`, ...nextLines(decision.next ?? [])];
     case "inject":
       return [`  decision   gets the attached cache: ${printable(decision.why)}`];
     case "settings":
@@ -65,7 +68,11 @@ function viewDecision(decision: Decision): string[] {
       return [
         `  decision   refused: ${printable(decision.reason)}`,
         ...decision.tried.map((line) => `    tried    ${printable(line)}`),
-        ...decision.next.map((line) => `    next     ${printable(line)}`),
+        ...nextLines(decision.next),
       ];
   }
+}
+
+function nextLines(next: readonly string[]): string[] {
+  return next.map((line) => `    next     ${printable(line)}`);
 }

@@ -21,7 +21,7 @@ export default defineCommand({
     escapes: { flag: "--escapes", summary: "what was built past the guard" },
     refusals: { flag: "--refusals", summary: "what was refused" },
     since: { flag: "--since <span>", summary: "30m, 24h, 7d: no older ones" },
-    workspace: { flag: "--workspace <path>", summary: "only of this directory, and below" },
+    workspace: { flag: "--workspace <path>", summary: "only of this directory, and below", completes: "file" },
     lines: { flag: "-n, --lines <number>", summary: "at most so many, 1 to 10000 (20)" },
     summary: { flag: "--summary", summary: "only the hit rates, and the time that the cache saved" },
   },

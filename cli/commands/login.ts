@@ -12,11 +12,10 @@ import { endpointFrom, refusePlaintext } from "../login/endpoint.ts";
 import { keep } from "../login/keep.ts";
 import { type Proof, prove } from "../login/prove.ts";
 import { readSecret } from "../login/secret.ts";
-import { tellDaemon } from "../login/tell.ts";
 import { type LoginOptions, type Wish, wishFrom } from "../login/wish.ts";
 import { entryExpiry, entryReport, loginTable, storeOf } from "../login/words.ts";
 import { choiceWords } from "../profile.ts";
-import { oneOf } from "../values.ts";
+import { tellDaemon } from "../tell.ts";
 
 const schema = 1;
 
@@ -62,7 +61,7 @@ export default defineCommand({
       list(context, index);
       return Exit.ok;
     }
-    const endpoint = endpointFrom(text, oneOf("--kind", kind ?? "bazel", ["bazel", "nix"]), "login");
+    const endpoint = endpointFrom(text, kind ?? "bazel", "login");
     refusePlaintext(endpoint);
     return login(context, endpoint, { options, verify: noVerify ? "never" : "first", store: index.store ?? "keyring" });
   },

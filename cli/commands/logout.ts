@@ -6,10 +6,9 @@ import { readCredentials } from "../../daemon/api/client/credentials/index-file.
 import { defineCommand } from "../command.ts";
 import { endpointFrom } from "../login/endpoint.ts";
 import { forget, removeGenerations } from "../login/keep.ts";
-import { tellDaemon } from "../login/tell.ts";
 import { entryReport } from "../login/words.ts";
 import { choiceWords } from "../profile.ts";
-import { oneOf } from "../values.ts";
+import { tellDaemon } from "../tell.ts";
 
 export default defineCommand({
   name: "logout",
@@ -34,7 +33,7 @@ export default defineCommand({
     const choice = choiceWords(context.profileChoice);
     if (choice !== undefined) output.notice(choice);
     const own = readCredentials(paths).entries.filter((entry) => entry.profile === profile);
-    const gone = text === undefined ? own : named(own, text, kind === undefined ? undefined : oneOf("--kind", kind, ["bazel", "nix"]));
+    const gone = text === undefined ? own : named(own, text, kind);
     if (gone.length === 0) {
       const what = text === undefined ? "" : " for it";
       throw new FlywheelError("credentials-unusable", `nothing is kept${what} in profile ${profile}`, {

@@ -4,7 +4,6 @@ import { isProgram } from "../../shim/tool.ts";
 import { defineCommand } from "../command.ts";
 import { defaultSymbol, placeholders, readSegment, segmentText } from "../prompt/segment.ts";
 import { around, colourOf, styles } from "../prompt/style.ts";
-import { oneOf } from "../values.ts";
 
 export default defineCommand({
   name: "prompt",
@@ -23,8 +22,7 @@ export default defineCommand({
     { line: "PS1='$(flywheel-prompt --color bash) '$PS1", does: "bash; flywheel-prompt is the same without the way through flywheel" },
     { line: "flywheel prompt --format '%s/%n' --color tmux", does: "for tmux' status line" },
   ],
-  async run({ env, paths, profile, output }, { format, symbol = defaultSymbol, color }) {
-    const style = color === undefined ? undefined : oneOf("--color", color, styles);
+  async run({ env, paths, profile, output }, { format, symbol = defaultSymbol, color: style }) {
     const segment = readSegment(paths, profile, env);
     const nixHere = (env["PATH"] ?? "").split(":").some((directory) => isProgram(join(directory || ".", "nix")));
     const text = segmentText(segment, { format, symbol, style }, nixHere);

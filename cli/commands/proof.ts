@@ -1,7 +1,6 @@
 import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
 import { defineCommand } from "../command.ts";
-import { oneOf } from "../values.ts";
 
 const kinds = ["bazel", "nix", "both"] as const;
 type Kind = (typeof kinds)[number];
@@ -13,11 +12,15 @@ export default defineCommand({
     "The model proof that CI makes: the attachment contract, strict; a first build of the targets where the profile lets this machine fill the cache; then a rebuild into an empty output base of its own, with uploads and every disk cache off, whose hits Bazel's build events count. Of Nix: a store path fetched from the attached cache into an empty store of its own, signed by the attached key, without a token. Nothing of yours is changed. What it cannot show it calls not proved. Words for `bazel build` go behind `--`, options as --name=value.",
   arguments: [{ name: "[targets...]", summary: "Bazel's targets", mixed: true }],
   options: {
-    kind: { flag: "--kind <kind>", summary: `${kinds.join(", ")} (what targets and --nix ask for)` },
+    kind: { flag: "--kind <kind>", summary: `${kinds.join(", ")} (what targets and --nix ask for)`, choices: kinds },
     nix: { flag: "--nix <path>", summary: "the store path or installable to fetch (one that this machine uses)" },
-    ci: { flag: "--ci <file>", summary: "a record of CI to compare with: another cache, mode, policy or effect is not proved" },
-    output: { flag: "-o, --output <file>", summary: "also write the record there, as JSON" },
-    markdown: { flag: "--markdown <file>", summary: "also write a page about it there" },
+    ci: {
+      flag: "--ci <file>",
+      summary: "a record of CI to compare with: another cache, mode, policy or effect is not proved",
+      completes: "file",
+    },
+    output: { flag: "-o, --output <file>", summary: "also write the record there, as JSON", completes: "file" },
+    markdown: { flag: "--markdown <file>", summary: "also write a page about it there", completes: "file" },
     showEndpoints: { flag: "--show-endpoints", summary: "name endpoints and nodes in the record (never in GitHub Actions)" },
   },
   examples: [
@@ -56,9 +59,9 @@ export default defineCommand({
 });
 
 /** @throws FlywheelError `usage` where nothing was named, or not what was asked for */
-function kindOf(asked: string | undefined, words: readonly string[], nix: string | undefined): Kind {
+function kindOf(asked: Kind | undefined, words: readonly string[], nix: string | undefined): Kind {
   const hasTargets = words.some((word) => !word.startsWith("-"));
-  const kind = asked === undefined ? (hasTargets ? (nix === undefined ? "bazel" : "both") : "nix") : oneOf("--kind", asked, kinds);
+  const kind = asked === undefined ? (hasTargets ? (nix === undefined ? "bazel" : "both") : "nix") : asked;
   if (kind !== "nix" && !hasTargets)
     throw new FlywheelError("usage", "no target is named, and Bazel proves nothing without one", { next: "flywheel proof //..." });
   if (kind === "nix" && asked === undefined && nix === undefined) {

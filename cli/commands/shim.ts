@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
 import { printable } from "../../contract/text.ts";
-import { realToolVariable, shimNames } from "../../shim/fast-path/names.ts";
+import { realToolVariable, type ShimName, shimNames } from "../../shim/fast-path/names.ts";
 import { findRealTool } from "../../shim/tool.ts";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -11,7 +11,6 @@ import { shimDirectory } from "../package.ts";
 import { pathBlock, type RcShell, rcShells, withBlock, withoutBlock } from "../rc/block.ts";
 import { applyEdit, diff, type Edit, planEdit, rcFile } from "../rc/file.ts";
 import { guardDirectories } from "../shell/path.ts";
-import { oneOf } from "../values.ts";
 
 export default defineCommand({
   name: "shim",
@@ -90,9 +89,9 @@ function report({ output }: Context, changes: readonly Edit[], decision: Decisio
   }
 }
 
-function chosenShells({ env }: Context, asked: string | undefined): readonly RcShell[] {
+function chosenShells({ env }: Context, asked: RcShell | "all" | undefined): readonly RcShell[] {
   if (asked === "all") return rcShells;
-  if (asked !== undefined) return [oneOf("--shell", asked, rcShells)];
+  if (asked !== undefined) return [asked];
   const name = basename(env["SHELL"] ?? "");
   const shell = rcShells.find((each) => each === name);
   if (shell !== undefined) return [shell];
@@ -101,21 +100,20 @@ function chosenShells({ env }: Context, asked: string | undefined): readonly RcS
   });
 }
 
-function printPath({ env, output }: Context, real: string | undefined): number {
+function printPath({ env, output }: Context, real: ShimName | undefined): number {
   if (real === undefined) {
     const directory = shimDirectory();
     const path = guardDirectories(env).join(":");
-    if (output.format === "json") output.json({ directory, path });
+    if (output.format === "json") output.json({ schema: 1, directory, path });
     else output.line(path);
     return Exit.ok;
   }
-  const name = oneOf("--real", real, shimNames);
-  const { file } = findRealTool(name, env);
+  const { file } = findRealTool(real, env);
   if (file === undefined)
     throw new FlywheelError("tool-not-found", `there is no ${real} on PATH`, {
-      next: `install it, or name it in ${realToolVariable(name)}`,
+      next: `install it, or name it in ${realToolVariable(real)}`,
     });
-  if (output.format === "json") output.json({ tool: real, file });
+  if (output.format === "json") output.json({ schema: 1, tool: real, file });
   else output.line(file);
   return Exit.ok;
 }

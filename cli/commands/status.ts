@@ -21,7 +21,10 @@ export default defineCommand({
     { line: "flywheel status --json", does: "for a program; `schema` tells the version" },
     { line: "flywheel status --watch", does: "drawn in place on a terminal; elsewhere each change as it comes, with its time" },
   ],
-  exits: [{ code: Exit.notAttached, means: "Bazel is not attached; with --watch: 0 when it is interrupted" }],
+  exits: [
+    { code: Exit.failed, means: "it cannot be told: the runtime directory is not safe to read, or what answers there is no daemon" },
+    { code: Exit.notAttached, means: "Bazel is not attached; with --watch: 0 when it is interrupted" },
+  ],
   async run(context, { watch }) {
     if (watch) return watching(context);
     const { paths, profile, profileChoice, output } = context;

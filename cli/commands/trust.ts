@@ -9,13 +9,13 @@ import { printable } from "../../contract/text.ts";
 import type { TrustStore } from "../../contract/trust.ts";
 import { localTime, table } from "../../contract/words.ts";
 import { readBounded } from "../../daemon/api/client/bounded.ts";
-import { DaemonClient } from "../../daemon/api/client/connection.ts";
 import { changeTrust, readTrust } from "../../daemon/api/client/trust.ts";
 import { defineCommand } from "../command.ts";
 import type { Context } from "../context.ts";
 import { runningDaemon } from "../daemon.ts";
 import { confirmed } from "../output/ask.ts";
 import { waitingFor } from "../output/progress.ts";
+import { tellDaemon } from "../tell.ts";
 
 export default defineCommand({
   name: "trust",
@@ -53,7 +53,7 @@ export default defineCommand({
     for (const line of change.shown) context.output.notice(line);
     const before = readTrust(context.paths);
     if (sameTrust(change.apply(before), before)) {
-      if (context.output.format === "json") context.output.json(before);
+      if (context.output.format === "json") context.output.json({ schema: 1, ...before });
       else context.output.line(revoke ? "that was not trusted" : "trusted already");
       return Exit.ok;
     }
@@ -62,9 +62,10 @@ export default defineCommand({
       return Exit.failed;
     }
     const store = await changeTrust(context.paths, change.apply);
-    await waitingFor(context.output, "telling the daemon", () => tellDaemon(context));
-    if (context.output.format === "json") context.output.json(store);
+    const untold = await tellDaemon(context);
+    if (context.output.format === "json") context.output.json({ schema: 1, ...store });
     else context.output.line(revoke ? "trusted no more" : "trusted");
+    for (const line of untold) context.output.notice(line);
     return Exit.ok;
   },
 });
@@ -200,18 +201,9 @@ function nixKey(text: string | undefined): string {
   });
 }
 
-/** A running daemon reads the new trust; one that is not running will when it starts. */
-async function tellDaemon({ paths }: Context): Promise<void> {
-  try {
-    await new DaemonClient(paths).reload();
-  } catch (error) {
-    if (!(error instanceof FlywheelError) || error.code !== "daemon-unreachable") throw error;
-  }
-}
-
 function showAll({ output }: Context, trust: TrustStore): void {
   if (output.format === "json") {
-    output.json(trust);
+    output.json({ schema: 1, ...trust });
     return;
   }
   const rows = [

@@ -8,7 +8,7 @@ export default defineCommand({
   options: {},
   examples: [{ line: "flywheel --version", does: "the same" }],
   async run({ output }) {
-    if (output.format === "json") output.json({ version, node: process.versions.node });
+    if (output.format === "json") output.json({ schema: 1, version, node: process.versions.node });
     else output.line(`flywheel ${version}`);
     return Exit.ok;
   },

@@ -1,5 +1,5 @@
 /** config.toml, the profiles and trust.json: can they be read, and do they say what can be done? */
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import type { Config } from "../../contract/config.ts";
 import { parseEndpoint, type Tool, withoutCredentials } from "../../contract/endpoint.ts";
 import type { FlywheelError } from "../../contract/errors.ts";
@@ -17,7 +17,9 @@ const mostProfiles = 64;
 
 export function checkConfiguration({ paths, profileName: own, profileChoice, config, profile, trust }: Facts): readonly Check[] {
   return [
-    config.ok ? ok("config", "config.toml can be read") : broken("config", config.error),
+    config.ok
+      ? ok("config", existsSync(`${paths.config}/config.toml`) ? "config.toml can be read" : "there is no config.toml: the defaults hold")
+      : broken("config", config.error),
     ...(config.ok ? (["bazel", "nix"] as const).flatMap((kind) => endpoints(config.value.endpoints[kind], kind)) : []),
     profile.ok ? ok("profile", `profile ${own} can be read`, { reason: profileChoice.why }) : broken("profile", profile.error),
     ...(config.ok ? mapped(paths, config.value, own) : []),

@@ -1,5 +1,5 @@
 /** The daemon, its log, and the versions of what runs. */
-import type { DaemonReport, RunningReport } from "../../contract/api.ts";
+import { type DaemonReport, type RunningReport, rereadNext } from "../../contract/api.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { logPath, type Paths } from "../../contract/paths.ts";
 import { printable } from "../../contract/text.ts";
@@ -40,7 +40,9 @@ function answering(
   }
   return [
     ok("daemon", `running, pid ${daemon.pid}, version ${printable(daemon.version, 40)}`, { since: daemon.startedAt }),
-    ...daemon.faults.map((fault) => warn("daemon-fault", printable(fault, 400), { next: "flywheel logs" })),
+    ...daemon.faults.map((fault) =>
+      warn("daemon-fault", printable(fault, 600), { next: fault.endsWith(rereadNext) ? rereadNext : "flywheel logs" }),
+    ),
     ...(status.running.length === 0
       ? []
       : [

@@ -2,10 +2,15 @@
 import { existsSync } from "node:fs";
 import { checkContract } from "../../contract/check.ts";
 import { parseEndpoint, redacted, sameEndpoint } from "../../contract/endpoint.ts";
-import type { Environment } from "../../contract/environment.ts";
+import { type Environment, hasLocalProof } from "../../contract/environment.ts";
+import { localProofNext } from "../../contract/local-proof.ts";
+import { exportedVariable } from "../../contract/parity.ts";
 import { gloriousflywheel } from "../../contract/profile.ts";
 import { projectedTokenPath } from "../../contract/reapi.ts";
 import { printable } from "../../contract/text.ts";
+import { noTrust } from "../../contract/trust.ts";
+import { readEnvFile } from "../../shim/env-file.ts";
+import { findWorkspace } from "../../shim/scope.ts";
 import { type Facts, known } from "./facts.ts";
 import { type Check, checksOf } from "./report.ts";
 
@@ -19,6 +24,7 @@ export function checkEnvironment(facts: Facts): readonly Check[] {
     ...upload(facts),
     ...contract(facts),
     ...otherCache(facts),
+    ...localProof(facts),
   ];
   return checks.length > 0 ? checks : [ok("environment", "nothing in this shell contradicts itself")];
 }
@@ -101,6 +107,22 @@ function otherCache({ env, status }: Facts): readonly Check[] {
     warn("other-cache", `BAZEL_REMOTE_CACHE names ${redacted(named.endpoint)}, which is not what is attached`, {
       reason: "heavy commands of this shell use that one, proved by itself",
       next: 'eval "$(flywheel env)", or unset BAZEL_REMOTE_CACHE',
+    }),
+  ];
+}
+
+/** A port-forward that is attached serves only shells that ask for one (shim/decide.ts); one that names its own cache never comes to it. */
+function localProof({ env, status, config, trust, cwd }: Facts): readonly Check[] {
+  if (known(status)?.profileState !== "local-proof" || hasLocalProof(env) || known(config)?.localProof.allowed !== false) return [];
+  const named = env["BAZEL_REMOTE_CACHE"] || undefined;
+  if (named !== undefined && named !== env[exportedVariable]) return [];
+  const root = cwd.ok ? findWorkspace(cwd.value, env["PWD"]).root : undefined;
+  const file = root === undefined ? undefined : readEnvFile(root, known(trust) ?? noTrust);
+  if (file?.state === "trusted" && file.cache !== undefined) return [];
+  return [
+    fail("local-proof-not-asked-for", "only a local proof is attached, and this shell has not asked for one: heavy commands are refused", {
+      reason: "the cache is on this machine, or a port-forward to one, which is no shared cache",
+      next: localProofNext,
     }),
   ];
 }

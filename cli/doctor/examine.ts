@@ -44,7 +44,7 @@ export function examine(facts: Facts, proved: readonly Check[] = []): DoctorRepo
     ...checkWorkspace(facts),
     ...(facts.cwd.ok ? checkFlake(facts.cwd.value) : []),
     ...checkRepositories(facts),
-    ...checkEnvironment(facts),
+    ...checkEnvironment(facts).map((check) => (alone && check.id === "local-proof-not-asked-for" ? notNeeded(check) : check)),
   ];
   return {
     schema: doctorSchema,

@@ -52,7 +52,7 @@ function scope(workspace: Workspace, config: Config, asked: string | undefined):
   const root = printable(workspace.root, 400);
   return found.kind === "inside"
     ? ok("scope", `${root} is guarded`, { reason: printable(found.why, 400) })
-    : ok("scope", `${root} is not guarded: everything passes through`, { reason: printable(found.why, 400) });
+    : ok("scope", `${root} is not guarded: everything passes through`, { reason: printable(found.why, 400), next: found.next });
 }
 
 function envFile({ root }: Workspace, { trust }: Facts): readonly Check[] {

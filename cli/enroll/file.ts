@@ -40,6 +40,7 @@ export function planUndone(root: string): Edit {
   throw new FlywheelError(
     "env-file-invalid",
     `${edit.file} ${edit.before === undefined ? "is not there" : "holds nothing of flywheel enroll"}`,
+    { next: "nothing is to be undone here; flywheel enroll says what this repository is" },
   );
 }
 

@@ -5,10 +5,10 @@ import { FlywheelError } from "../../contract/errors.ts";
 import { printable } from "../../contract/text.ts";
 
 /**
- * @param command for the next step: `login` or `logout`
+ * @param command whose help is the next step where nothing better is known
  * @throws FlywheelError `endpoint-invalid`; what may hold a password is not repeated
  */
-export function endpointFrom(text: string, kind: Tool, command: "login" | "logout"): Endpoint {
+export function endpointFrom(text: string, kind: Tool, command: "login" | "logout" | "attach"): Endpoint {
   const parsed = parseEndpoint(text, kind);
   if (parsed.ok) return parsed.endpoint;
   const hasUser = /@|%40/i.test(text);
@@ -16,10 +16,15 @@ export function endpointFrom(text: string, kind: Tool, command: "login" | "logou
     next: hasUser
       ? "leave them out of the URL: flywheel login --basic --user <name> <endpoint>, which asks for the password"
       : /^[\w.-]+(?::\d+)?$/.test(text)
-        ? "say how it is reached, as flywheel status shows it: grpcs://, grpc://, https:// or http:// in front of the host"
+        ? `say how it is reached${command === "attach" ? "" : ", as flywheel status shows it"}: ${schemesOf[kind]} in front of the host`
         : `flywheel ${command} --help`,
   });
 }
+
+const schemesOf: Readonly<Record<Tool, string>> = {
+  bazel: "grpcs://, grpc://, https:// or http://",
+  nix: "https:// or http://",
+};
 
 /** @throws FlywheelError `endpoint-invalid` where a secret would be read on the way */
 export function refusePlaintext(endpoint: Endpoint): void {

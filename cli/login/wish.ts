@@ -1,11 +1,10 @@
 /** What the user wants to log in with, read from the options of `flywheel login`: everything but the secret. */
 import { resolve } from "node:path";
-import { basicUser, type SecretStore, secretStores } from "../../contract/credential.ts";
+import { basicUser, type SecretStore } from "../../contract/credential.ts";
 import { type Endpoint, isTls } from "../../contract/endpoint.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { netrcFault } from "../../contract/nix/netrc.ts";
 import { printable } from "../../contract/text.ts";
-import { oneOf } from "../values.ts";
 
 export interface LoginOptions {
   readonly bearer: boolean;
@@ -15,7 +14,7 @@ export interface LoginOptions {
   readonly key: string | undefined;
   readonly tokenFile: string | undefined;
   readonly expires: string | undefined;
-  readonly store: string | undefined;
+  readonly store: SecretStore | undefined;
   readonly allowLegacyHeader: boolean;
 }
 
@@ -58,7 +57,7 @@ export function wishFrom(
   const common: WithSecret = {
     tokenFile: tokenFile === undefined ? undefined : path(tokenFile),
     expires: expires === undefined ? undefined : dateFrom(expires, now),
-    store: store === undefined ? undefined : oneOf("--store", store, secretStores),
+    store,
     header: allowLegacyHeader ? "legacy" : "helper",
   };
   if (user === undefined) return { ...common, scheme: "bearer" };

@@ -1,7 +1,7 @@
 /** flywheel(1), from the declared commands. */
 import { version } from "../../contract/version.ts";
 import type { Command } from "../command.ts";
-import { globalOptions, takesTool } from "../parse.ts";
+import { globalOptions, otherWords, takesTool } from "../parse.ts";
 import { exitCodes, files, variables } from "./facts.ts";
 import { argument, roff, tagged, verbatim } from "./roff.ts";
 
@@ -28,6 +28,9 @@ export function manualPage(commands: readonly Command[], date: string): string {
     ".SH OPTIONS",
     roff("Every command takes these:"),
     ...Object.values(globalOptions).map(({ flag, summary }) => tagged(flag, sentence(summary))),
+    ".PP",
+    roff("Instead of a command:"),
+    ...otherWords.map(([words, does]) => tagged(words, sentence(does))),
     ".SH COMMANDS",
     ...commands.map(commandSection),
     ".SH EXIT STATUS",

@@ -62,7 +62,9 @@ async function outcome(act: DaemonAct, { paths, profile, env }: Where): Promise<
       const daemon = await runningDaemon(paths);
       const result = await daemon.attach({ profile, kind: act.kind, endpoint: act.endpoint, localProof: hasLocalProof(env) });
       if (result.ok) return { text: `${printable(result.endpoint)} proved itself in ${latency(result.latencyMs)}`, tone: "good" };
-      return { text: `${printable(result.endpoint)} is kept, but not attached: ${result.rung}: ${printable(result.reason)}`, tone: "bad" };
+      const next = result.next === null ? "" : `; next: ${printable(result.next)}`;
+      // Without the endpoint, which the reason names and the user has just typed: there is one line for all of it.
+      return { text: `kept, but not attached: ${result.rung}: ${printable(result.reason)}${next}`, tone: "bad" };
     }
   }
 }

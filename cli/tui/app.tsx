@@ -139,7 +139,7 @@ function askedLines({ ui, subjects, builds, scene, log, size, status }: Frame): 
   const below = status === undefined ? [] : [status];
   switch (ui.mode.name) {
     case "help":
-      return helpLines();
+      return helpLines(size.columns);
     case "logs":
       return log.slice(-10);
     case "detail": {

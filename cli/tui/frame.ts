@@ -205,7 +205,7 @@ function overlay(frame: Frame, height: number): Line[] {
   const { lines, name, top } = overlayText(frame, height);
   const first = Math.max(0, Math.min(top, lines.length - (height - 1)));
   const more = lines.length - first - (height - 1);
-  const how = mode.name === "logs" ? "Esc: back, j k: scroll" : more > 0 ? `${more} more lines: j` : "Esc: back";
+  const how = mode.name === "logs" ? "Esc: back, j k: scroll" : more > 0 ? `${more} more ${more === 1 ? "line" : "lines"}: j` : "Esc: back";
   return [[span(` ${name} `, "strong"), span(`(${how})`, "dim")], ...lines.slice(first, first + height - 1)];
 }
 
@@ -221,7 +221,7 @@ function overlayText(frame: Frame, height: number): { lines: readonly Line[]; na
         top: ui.mode.top,
       };
     case "help":
-      return { name: "Keys", lines: helpLines(), top: ui.mode.top };
+      return { name: "Keys", lines: helpLines(size.columns), top: ui.mode.top };
     default:
       return { name: "", lines: [], top: 0 };
   }

@@ -1,5 +1,5 @@
 /** The keys, as `?` shows them and as the last line reminds of them. */
-import { width } from "./cells.ts";
+import { fold, width } from "./cells.ts";
 import { blank, type Line, line, span } from "./line.ts";
 import type { News } from "./scene.ts";
 
@@ -27,14 +27,29 @@ const hints: readonly Hint[] = [
   { keys: "Ctrl-Z", does: "suspend; fg comes back" },
 ];
 
-export function helpLines(): Line[] {
+/** A mark and its words stand in one line. */
+const states = ["✓ ATTACHED", "! LOCAL PROOF", "! DEGRADED", "… LOOKING", "✗ UNATTACHED", "✗ DETACHED", "? NO DAEMON"]
+  .map((state) => state.replaceAll(" ", "\u00a0"))
+  .join(", ");
+
+const legend = [
+  `Bazel and Nix: ${states}`,
+  "A build's bar: what of it the shared cache gave; a ? behind it: that may not be the shared cache's.",
+  "A latency's bars: the last proofs, between their least and their most; × is one that failed.",
+  "All of this as text: flywheel status. Builds, escapes and refusals of before: flywheel history.",
+];
+
+const keyCells = 16;
+
+/** In as many lines as they need in so many cells. */
+export function helpLines(cells: number): Line[] {
+  const folded = (text: string, room: number): string[] => fold(text, room, Number.POSITIVE_INFINITY);
   return [
-    ...hints.map(({ keys, does }): Line => [span(keys.padEnd(16), "strong"), span(does)]),
+    ...hints.flatMap(({ keys, does }) =>
+      folded(does, cells - keyCells).map((text, at): Line => [span((at === 0 ? keys : "").padEnd(keyCells), "strong"), span(text)]),
+    ),
     blank,
-    line("Bazel and Nix: ✓ ATTACHED  ! LOCAL PROOF  ! DEGRADED  … LOOKING  ✗ UNATTACHED  ✗ DETACHED  ? NO DAEMON", "dim"),
-    line("A build's bar: what of it the shared cache gave; a ? behind it: that may not be the shared cache's.", "dim"),
-    line("A latency's bars: the last proofs, between their least and their most; × is one that failed.", "dim"),
-    line("All of this as text: flywheel status. Builds, escapes and refusals of before: flywheel history.", "dim"),
+    ...legend.flatMap((text) => folded(text, cells)).map((text) => line(text.replaceAll("\u00a0", " "), "dim")),
   ];
 }
 

@@ -32,7 +32,7 @@ function questionLine(mode: Mode, cells: number): Line | undefined {
     case "confirm-attach":
       return question(`attach ${kindName[mode.kind]} to ${mode.endpoint}?`, cells);
     case "confirm-detach":
-      return question("detach? heavy commands are refused until u; what a kept is forgotten", cells);
+      return question(detaching.find((words) => width(words) + answers.length <= cells) ?? detaching[1], cells);
     case "main":
     case "help":
     case "detail":
@@ -41,9 +41,16 @@ function questionLine(mode: Mode, cells: number): Line | undefined {
   }
 }
 
+/** What `d` does, in all its words and in as many as 80 columns hold. */
+const detaching = [
+  "detach? heavy commands are refused until you press u; endpoints that you attached are forgotten",
+  "detach? heavy commands fail until you press u; your endpoints are forgotten",
+] as const;
+
+const answers = " y/N";
+
 /** The answers are always there to be seen. */
 function question(text: string, cells: number): Line {
-  const answers = " y/N";
   return [span(cut(text, cells - answers.length), "strong"), span(answers)];
 }
 

@@ -2,10 +2,10 @@
 import type { Candidate, Rejection } from "../../contract/candidate.ts";
 import { type Config, namedFor } from "../../contract/config.ts";
 import { isLoopback, parseEndpoint, type Tool, withoutCredentials } from "../../contract/endpoint.ts";
+import { localProofNext } from "../../contract/local-proof.ts";
 import type { Profile } from "../../contract/profile.ts";
 import { printable } from "../../contract/text.ts";
 import type { Finding } from "./finding.ts";
-import { localProofNext } from "./trust.ts";
 
 export function fromLocalProof(kind: Tool, { config, profile }: { readonly config: Config; readonly profile: Profile }): Finding {
   const candidates: Candidate[] = [];

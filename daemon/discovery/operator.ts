@@ -2,12 +2,12 @@
 import type { Candidate, CandidateSource, Rejection } from "../../contract/candidate.ts";
 import { type Config, namedFor } from "../../contract/config.ts";
 import { isLoopback, parseEndpoint, type Tool, withoutCredentials } from "../../contract/endpoint.ts";
+import { localProofNext } from "../../contract/local-proof.ts";
 import type { OperatorEndpoint } from "../../contract/operator.ts";
 import type { Profile } from "../../contract/profile.ts";
 import { stalePatterns } from "../../contract/stale.ts";
 import { printable } from "../../contract/text.ts";
 import type { Finding } from "./finding.ts";
-import { localProofNext } from "./trust.ts";
 
 export type Judged = { readonly ok: true; readonly candidate: Candidate } | { readonly ok: false; readonly rejection: Rejection };
 

@@ -1,12 +1,13 @@
 /** Nodes that carry the profile's tag, each address confirmed by whois. A node without the tag is never a candidate, whatever its name. */
 import type { Candidate, Rejection } from "../../contract/candidate.ts";
 import type { Tool } from "../../contract/endpoint.ts";
+import { localProofNext } from "../../contract/local-proof.ts";
 import { portsOf } from "../../contract/ports.ts";
 import type { Profile } from "../../contract/profile.ts";
 import type { KnownTailnet, TailnetNode } from "../tailnet/tailnet.ts";
 import type { WhoIs } from "../tailnet/watch.ts";
 import { type Finding, isHostName, mostFound, spellings } from "./finding.ts";
-import { dialable, localProofNext, nodeFault, tagOf, whoisFault } from "./trust.ts";
+import { dialable, nodeFault, tagOf, whoisFault } from "./trust.ts";
 
 export interface PeerInput {
   readonly profile: Profile;

@@ -1,11 +1,12 @@
 /** The Tailscale Service of the profile's name. whois cannot name a Service's node, so its own addresses are the pin. */
 import type { Candidate, Rejection } from "../../contract/candidate.ts";
 import type { Tool } from "../../contract/endpoint.ts";
+import { localProofNext } from "../../contract/local-proof.ts";
 import { portsOf } from "../../contract/ports.ts";
 import type { Profile } from "../../contract/profile.ts";
 import type { KnownTailnet } from "../tailnet/tailnet.ts";
 import { type Finding, spellings } from "./finding.ts";
-import { dialable, localProofNext } from "./trust.ts";
+import { dialable } from "./trust.ts";
 
 /** @param tailnet a trusted one */
 export function fromServices(

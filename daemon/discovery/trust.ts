@@ -78,9 +78,6 @@ export function dialable(addresses: readonly string[], localProof: boolean): rea
   return [...allowed.filter((address) => !isIPv6(address)), ...allowed.filter(isIPv6)];
 }
 
-export const localProofNext =
-  'local_proof.mode = "port-forward" and local_proof.allow_localhost = true in config.toml allow loopback, as a local proof only';
-
 /**
  * The node that routes to an address: one that the tag vouches for, with a subnet route (never a
  * default route, which covers everything) over it.

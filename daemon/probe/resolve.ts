@@ -3,6 +3,7 @@ import { lookup } from "node:dns/promises";
 import type { Candidate, CandidateSource } from "../../contract/candidate.ts";
 import { isTailscaleHost } from "../../contract/credential.ts";
 import { isAddress, isLoopback } from "../../contract/endpoint.ts";
+import { localProofNext } from "../../contract/local-proof.ts";
 import { printable } from "../../contract/text.ts";
 import type { ProbeContext } from "./context.ts";
 import { ProbeFault } from "./fault.ts";
@@ -90,9 +91,7 @@ function loopbackAllowed(source: CandidateSource, context: ProbeContext): boolea
 function loopbackFault(host: string, address: string | undefined): ProbeFault {
   const what =
     address === undefined || address === host ? `${host} is this machine itself` : `${host} resolves to ${address}, this machine itself`;
-  return new ProbeFault("resolve", `${what}: loopback counts only as a local proof`, {
-    next: "for a port-forward set GF_BAZEL_LOCAL_PROOF=port-forward and GF_BAZEL_ALLOW_LOCALHOST_PROOF=true",
-  });
+  return new ProbeFault("resolve", `${what}: loopback counts only as a local proof`, { next: localProofNext });
 }
 
 function pinOf(source: CandidateSource): { owner: string; addresses: readonly string[] } | undefined {

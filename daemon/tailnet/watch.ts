@@ -307,8 +307,8 @@ function unreachable(error: unknown, path: string, systemSocket: boolean): Unrea
             code: "absent",
             reason,
             next: systemSocket
-              ? "install and start Tailscale, then: tailscale up"
-              : `start the client of ${shown}, or unset GF_TAILSCALED_SOCKET and tailnet.socket`,
+              ? "install and start Tailscale, then: tailscale up; or, without a tailnet: flywheel attach <endpoint>"
+              : `start the client of ${shown}, or unset GF_TAILSCALED_SOCKET and tailnet.socket; or, without a tailnet: flywheel attach <endpoint>`,
           }
         : { ...base, code: "protocol", reason, next: "restart the Tailscale client" };
     case "unsupported":

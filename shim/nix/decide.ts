@@ -2,6 +2,7 @@
 import { isLoopback, parseEndpoint, redacted } from "../../contract/endpoint.ts";
 import { type Environment, fleetEnvironment, hasLocalProof } from "../../contract/environment.ts";
 import { FlywheelError, messageOf } from "../../contract/errors.ts";
+import { localProofNext } from "../../contract/local-proof.ts";
 import { manifestName } from "../../contract/manifest.ts";
 import { type NixCommandLine, readNixCommandLine, type SubstitutionOption } from "../../contract/nix/command-line.ts";
 import type { NixName } from "../../contract/nix/commands.ts";
@@ -66,7 +67,7 @@ function softened(refusal: Refusal, line: Guarded, tool: string): Decision {
 async function guarded(line: Guarded, invocation: Invocation, world: World): Promise<Decision> {
   try {
     const scope = world.scope();
-    if (scope.kind === "outside") return { kind: "run", command: line.command, why: scope.why };
+    if (scope.kind === "outside") return { kind: "run", command: line.command, why: scope.why, next: [scope.next] };
     const { manifest, root } = world.workspace();
     if (manifest.state === "invalid") return refuse(line.command, manifest.message, { next: [`mend ${root}/${manifestName}`] });
     if (manifest.state === "enrolled" && manifest.mode === "compatibility-local-only") {
@@ -106,7 +107,7 @@ async function attached(line: Guarded, { env }: Invocation, world: World, scope:
     });
   }
   return refuse(line.command, "only a local proof is attached, and this shell has not asked for one", {
-    next: ["set GF_BAZEL_LOCAL_PROOF=port-forward and GF_BAZEL_ALLOW_LOCALHOST_PROOF=true, or write [local_proof] into config.toml"],
+    next: [localProofNext],
   });
 }
 

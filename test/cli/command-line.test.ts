@@ -28,6 +28,7 @@ describe("help", () => {
       const { exitCode, stdout, stderr } = await home.flywheel(args);
       expect([exitCode, stderr]).toEqual([0, ""]);
       for (const name of Object.keys(registry)) expect(stdout).toMatch(new RegExp(`^  ${name} `, "m"));
+      for (const words of ["help <command>", "-V, --version"]) expect(stdout).toContain(`\n  ${words} `);
     }
   });
 
@@ -69,21 +70,21 @@ describe("usage errors exit 2, say what, and say what next", () => {
     [["constructor"], "there is no command constructor", "flywheel --help"],
     [["status", "--frob"], "unknown option '--frob'", "flywheel status --help"],
     [["status", "--jsno"], "unknown option '--jsno'", "flywheel status --json   (all options: flywheel status --help)"],
-    [["login", "grpc://100.64.0.1:9092", "a-token"], "it takes [endpoint] and nothing more", "flywheel login --help"],
-    [["status", "extra"], "it takes no argument", "flywheel status --help"],
+    [["login", "grpc://100.64.0.1:9092", "a-token"], "flywheel login takes [endpoint] and nothing more", "flywheel login --help"],
+    [["status", "extra"], "flywheel status takes no argument", "flywheel status --help"],
     [["attach"], "the argument <endpoint> is missing", "flywheel attach --help"],
-    [["attach", "--kind", "cargo", "grpc://x:1"], "--kind: expected one of bazel, nix, found cargo", undefined],
+    [["attach", "--kind", "cargo", "grpc://x:1"], "--kind: expected one of bazel, nix, found cargo", "flywheel attach --help"],
     [["trust", "everything"], "'everything' is not one of tailnet, file, key", "flywheel trust --help"],
     [["trust", "key", "nonsense"], "expected a Nix public key", undefined],
-    [["history", "--since", "yesterday"], "--since: expected a span such as 30m", undefined],
-    [["logs", "-n", "-1"], "--lines: expected a whole number from 0", undefined],
-    [["up", "--timeout", "9999"], "--timeout: expected a whole number from 1 to 300", undefined],
+    [["history", "--since", "yesterday"], "--since: expected a span such as 30m", "for example --since 24h"],
+    [["logs", "-n", "-1"], "--lines: expected a whole number from 0", "for example --lines 20"],
+    [["up", "--timeout", "9999"], "--timeout: expected a whole number from 1 to 300", "for example --timeout 20"],
     [["status", "--profile", "../x"], "--profile: ../x is no profile name", undefined],
     [["compat", "--", "bazel"], "an escape needs a reason", undefined],
     [["compat", "--reason", "  ", "--", "bazel"], "an escape needs a reason", undefined],
     [["compat", "--reason", "two\nlines", "--", "bazel"], "a reason is one line", undefined],
     [["exec"], "the argument <tool...> is missing", "flywheel exec --help"],
-    [["env", "--shell", "tcsh"], "--shell: expected one of bash, zsh, fish", undefined],
+    [["env", "--shell", "tcsh"], "--shell: expected one of bash, zsh, fish", "flywheel env --help"],
   ])("%j", async (args, message, next) => {
     const { exitCode, stdout, stderr } = await home.flywheel(args);
     expect([exitCode, stdout]).toEqual([2, ""]);
@@ -119,6 +120,20 @@ test("a stack trace only with --debug", async () => {
 test("the version", async () => {
   expect((await home.flywheel(["--version"])).stdout).toMatch(/^flywheel \d+\.\d+\.\d+\n$/);
   expect(JSON.parse((await home.flywheel(["version", "--json"])).stdout)).toMatchObject({ version: expect.stringMatching(/^\d/) });
+});
+
+test.each([
+  [["version"]],
+  [["down"]],
+  [["shim", "path"]],
+  [["shim", "path", "--real", "bazel"]],
+  [["completion", "--values", "profile"]],
+  [["trust", "--list"]],
+])("%j --json has a schema", async (args) => {
+  // Any program may stand for the real tool.
+  const { exitCode, stdout } = await home.flywheel([...args, "--json"], { env: { GF_REAL_BAZEL: "/bin/sh" } });
+  expect(exitCode).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ schema: 1 });
 });
 
 test("what the user wrote cannot colour our words", async () => {

@@ -1,6 +1,6 @@
 /** `flywheel doctor` where no daemon runs: what it finds by itself, on a home of its own. */
 import { execFileSync } from "node:child_process";
-import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -26,6 +26,18 @@ async function doctor(more: Parameters<Home["flywheel"]>[1] = {}, ...args: strin
 
 function find(report: DoctorReport, id: string): readonly Check[] {
   return report.checks.filter((check) => check.id === id);
+}
+
+/** As a daemon publishes it, with a lease that runs. */
+function publish(state: "shared-cache-backed" | "local-proof", endpoint: string): void {
+  const uptime = Math.floor(Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]));
+  const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  for (const directory of ["run", "run/attachment", "run/attachment/default"]) mkdirSync(join(home.dir, directory), { mode: 0o700 });
+  home.write(
+    "run/attachment/default/bazel",
+    `flywheel-attachment 1\nkind bazel\nprofile default\nstate ${state}\nmode shared-cache-backed\nendpoint ${endpoint}\nverified ${uptime}\nvalid-until ${uptime + 45}\nclock boot\nboot-id ${bootId}\npid 1\nupload false\nslow false\nreason none\n`,
+    0o600,
+  );
 }
 
 /** `state: what` of the one check of that id. */
@@ -71,14 +83,7 @@ describe("without a daemon", () => {
   });
 
   test("a published lease that still runs counts as attached", async () => {
-    const uptime = Number((await execa("cat", ["/proc/uptime"])).stdout.split(".")[0]);
-    const bootId = (await execa("cat", ["/proc/sys/kernel/random/boot_id"])).stdout;
-    for (const directory of ["run", "run/attachment", "run/attachment/default"]) mkdirSync(join(home.dir, directory), { mode: 0o700 });
-    home.write(
-      "run/attachment/default/bazel",
-      `flywheel-attachment 1\nkind bazel\nprofile default\nstate shared-cache-backed\nmode shared-cache-backed\nendpoint grpc://cache.example:9092\nverified ${uptime}\nvalid-until ${uptime + 45}\nclock boot\nboot-id ${bootId}\npid 1\nupload false\nslow false\nreason none\n`,
-      0o600,
-    );
+    publish("shared-cache-backed", "grpc://cache.example:9092");
     const report = await doctor();
     expect(said(report, "bazel")).toBe("ok: bazel is attached to grpc://cache.example:9092");
     expect(report.ok).toBe(true);
@@ -297,7 +302,10 @@ describe("the workspace", () => {
 
   test("not a workspace of Bazel's: nothing about action environments", async () => {
     mkdirSync(join(home.dir, "ws"));
-    expect(find(await doctor(workspace()), "strict-action-env")).toEqual([]);
+    const report = await doctor(workspace());
+    expect(find(report, "strict-action-env")).toEqual([]);
+    expect(find(report, "scope")[0]).toMatchObject({ state: "ok", next: expect.stringMatching(/^\{ "enrollment": \{\} \} in tinyland/) });
+    expect(said(report, "config")).toBe("ok: there is no config.toml: the defaults hold");
   });
 
   test.each([
@@ -367,6 +375,23 @@ describe("the environment", () => {
   test("a directory's variable that is not absolute counts for nothing, and is told so", async () => {
     const check = find(await doctor({ env: { GF_STATE_DIR: "state" } }), "relative-directory");
     expect(check).toMatchObject([{ state: "warn", what: "GF_STATE_DIR=state is no absolute path: it counts for nothing" }]);
+  });
+
+  test("a local proof that this shell has not asked for: every heavy command is refused, so it is broken", async () => {
+    publish("local-proof", "grpc://127.0.0.1:9092");
+    const report = await doctor();
+    expect(report.ok).toBe(false);
+    expect(said(report, "local-proof-not-asked-for")).toMatch(/^fail: only a local proof is attached, .*: heavy commands are refused$/);
+    expect(find(report, "local-proof-not-asked-for")[0]?.next).toBe(
+      "export GF_BAZEL_LOCAL_PROOF=port-forward GF_BAZEL_ALLOW_LOCALHOST_PROOF=true, or write [local_proof] into config.toml",
+    );
+    const markers = { GF_BAZEL_LOCAL_PROOF: "port-forward", GF_BAZEL_ALLOW_LOCALHOST_PROOF: "true" };
+    expect(await doctor({ env: markers })).toMatchObject({ ok: true });
+    expect(await doctor({ env: { BAZEL_REMOTE_CACHE: "grpc://cache.example:9092" } })).toMatchObject({ ok: true });
+    home.write("config/config.toml", '[local_proof]\nmode = "port-forward"\nallow_localhost = true\n');
+    const configured = await doctor();
+    expect(configured).toMatchObject({ ok: true });
+    expect(said(configured, "config")).toBe("ok: config.toml can be read");
   });
 
   test("nothing wrong: one line", async () => {

@@ -40,6 +40,19 @@ describe("without --write", () => {
     expect(existsSync(home.state)).toBe(false);
   });
 
+  test("the line that writes it has the options that were given, and works as it is typed", async () => {
+    await using cache = await startCache({ kind: "grpc" });
+    ignore();
+    const { stdout } = await enroll("port-forward-cache", "--cache-endpoint", cache.url, "--remote-header", "x-team=it's us");
+    const [, line = ""] = /\(flywheel (enroll port-forward-cache .* --write)\):/.exec(stdout) ?? [];
+    expect(line).toBe(`enroll port-forward-cache --cache-endpoint=${cache.url} --remote-header='x-team=it'\\''s us' --write`);
+    const words = execFileSync("sh", ["-c", `printf '%s\\n' ${line}`], { encoding: "utf8" });
+    const written = await home.flywheel([...words.trimEnd().split("\n"), "--yes"], { cwd: repository });
+    expect(written.exitCode, written.stderr).toBe(0);
+    const executor = await enroll("executor-backed", "--executor-endpoint", "grpcs://x.example", "--platform", "linux");
+    expect(executor.stdout).toMatch(/once written \(flywheel enroll executor-backed .* --unproved --write\)/);
+  });
+
   test("takes its profile from the manifest, and says what lacks", async () => {
     manifest("executor-backed");
     expect((await enroll()).stdout).toMatch(/enrolment {2}executor-backed: .*\n.*\n {2}lacks {6}the executor's endpoint/);
@@ -182,6 +195,6 @@ describe("--undo", () => {
     expect((await enroll("unattached", "--write", "--yes")).exitCode).toBe(0);
     expect((await enroll("--undo", "--yes")).exitCode).toBe(0);
     expect(existsSync(file)).toBe(false);
-    expect(await enroll("--undo", "--yes")).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("is not there") });
+    expect(await enroll("--undo", "--yes")).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/is not there\n {2}next: \S/) });
   });
 });

@@ -95,6 +95,19 @@ describe("up reads the configuration again", () => {
     expect(exitCode).toBe(1);
     expect(stderr).toContain(`${file()}:4: `);
     expect(await status()).toMatchObject({ bazel: { state: "attached" } });
+    const { checks } = JSON.parse((await stage.flywheel(["doctor", "--json"])).stdout);
+    expect(checks).toContainEqual(expect.objectContaining({ id: "daemon-fault", next: "flywheel up" }));
+  });
+
+  test("trust is kept and said also while the daemon cannot read its configuration", async () => {
+    const key = `mine:${"A".repeat(43)}=`;
+    writeFileSync(file(), `${before}nonsense\n`);
+    const { exitCode, stdout, stderr } = await stage.flywheel(["trust", "key", key, "--yes"]);
+    expect([exitCode, stdout]).toEqual([0, "trusted"]);
+    expect(stderr).toContain(`the daemon did not read it again: ${file()}:4: `);
+    expect((await stage.flywheel(["trust", "--list"])).stdout).toContain(key);
+    writeFileSync(file(), before);
+    expect(await stage.flywheel(["trust", "key", key, "--revoke", "--yes"])).toMatchObject({ exitCode: 0, stdout: "trusted no more" });
   });
 
   test("where nothing is attached, each endpoint that failed says why", async () => {
@@ -124,6 +137,24 @@ describe("attach", () => {
     expect((await stage.flywheel(["detach"])).stdout).toContain("what `flywheel attach` kept for it is forgotten");
     await stage.flywheel(["up"]);
     expect((await status()).candidates.filter((one: { source: string }) => one.source === "operator")).toEqual([]);
+  });
+
+  test("one that is dead: what to do about it is what status says", async () => {
+    const dead = `grpc://127.0.0.9:${cache.port}`;
+    const { exitCode, stdout } = await stage.flywheel(["attach", dead]);
+    expect([exitCode, stdout]).toEqual([1, expect.stringContaining("next: see that the cache runs, and that no firewall")]);
+    const known = (await status()).candidates.find((one: { endpoint: string }) => one.endpoint === dead);
+    expect(stdout).toContain(`next: ${known.next}`);
+    expect(JSON.parse((await stage.flywheel(["attach", dead, "--json"])).stdout)).toMatchObject({ schema: 1, ok: false, endpoint: dead });
+    await stage.flywheel(["detach"]);
+    await stage.flywheel(["up"]);
+  });
+
+  test("a host without a scheme is told which there are", async () => {
+    const { exitCode, stderr } = await stage.flywheel(["attach", "cache.example.org:9092"]);
+    expect([exitCode, stderr]).toEqual([1, expect.stringContaining("grpcs://, grpc://, https:// or http:// in front of the host")]);
+    const nix = await stage.flywheel(["attach", "--kind", "nix", "cache.example.org"]);
+    expect(nix.stderr).toMatch(/: https:\/\/ or http:\/\/ in front of the host/);
   });
 
   test("no endpoint", async () => {

@@ -34,7 +34,7 @@ describe("path", () => {
     tool("home-manager");
     const both = `${shimDirectory}:${shimDirectory}-nix:${shimDirectory}-home-manager`;
     expect((await path()).stdout).toBe(`${both}\n`);
-    expect(JSON.parse((await path(["--json"])).stdout)).toEqual({ directory: shimDirectory, path: both });
+    expect(JSON.parse((await path(["--json"])).stdout)).toEqual({ schema: 1, directory: shimDirectory, path: both });
     for (const name of ["nix", "nix-build", "nix-prefetch-url"]) expect(existsSync(join(`${shimDirectory}-nix`, name))).toBe(true);
   });
 });

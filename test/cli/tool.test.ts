@@ -126,6 +126,20 @@ describe("explain", () => {
     expect(ran.stdout).toContain(`${home.dir}/tools/bazel`);
   });
 
+  test("a name that no shim guards: the same word and code as exec", () => {
+    const [explained, ran] = [run(["explain", "--", "cargo", "build"]), run(["exec", "--", "cargo", "build"])];
+    expect([explained.status, explained.stderr]).toEqual([127, ran.stderr]);
+    expect(explained.stderr).toContain("there is no shim for cargo");
+  });
+
+  test("where nothing guards the workspace, how it would be", () => {
+    const ran = run(["explain", "--", "bazel", "build", "//..."]);
+    expect(ran.status).toBe(0);
+    expect(ran.stdout).toMatch(
+      /runs as it is: this workspace is not enrolled.*\n +next +\{ "enrollment": \{\} \} in tinyland\.repo\.json .*flywheel exec/,
+    );
+  });
+
   test("a refusal exits 1, as JSON too", () => {
     home.write("ws/WORKSPACE", "");
     const ran = run(["explain", "--json", "--", "bazel", "build", "//..."], { GF_GUARD_SCOPE: "all" });

@@ -49,7 +49,7 @@ test("a key, for its profile, once however often", async () => {
   await home.flywheel(["trust", "key", key, "--revoke", "--yes"]);
   expect(store().keys).toHaveLength(1);
   const { stdout } = await home.flywheel(["trust", "key", key, "--revoke", "--yes", "--profile", "p", "--json"]);
-  expect(JSON.parse(stdout)).toMatchObject({ v: 1, keys: [] });
+  expect(JSON.parse(stdout)).toMatchObject({ schema: 1, v: 1, keys: [] });
 });
 
 test("a key with a name longer than what is published takes is refused, and nothing is written", async () => {

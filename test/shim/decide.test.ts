@@ -9,6 +9,7 @@ import type { ProbeReport } from "../../contract/api.ts";
 import { silentEventFlags } from "../../contract/bazel/injection.ts";
 import type { CredentialEntry } from "../../contract/credential.ts";
 import { type Endpoint, parseEndpoint } from "../../contract/endpoint.ts";
+import { localProofNext } from "../../contract/local-proof.ts";
 import { pathsFrom } from "../../contract/paths.ts";
 import type { AttachmentSource, Standing } from "../../shim/attachment.ts";
 import { type Decision, decide } from "../../shim/decide.ts";
@@ -277,7 +278,9 @@ describe("what is attached", () => {
 
   it("gives a local proof only to who asked for one", async () => {
     const standing = attached({ localProof: true });
-    expect((await decided({ standing })).decision.kind).toBe("refuse");
+    expect((await decided({ standing })).decision).toMatchObject({ kind: "refuse", next: [localProofNext] });
+    const own = await decided({ env: { BAZEL_REMOTE_CACHE: "grpc://127.0.0.1:9092" }, standing: unattached });
+    expect(own.decision).toMatchObject({ kind: "refuse", next: [localProofNext] });
     const markers = { GF_BAZEL_LOCAL_PROOF: "port-forward", GF_BAZEL_ALLOW_LOCALHOST_PROOF: "true" };
     expect((await decided({ standing, env: markers })).decision.kind).toBe("inject");
     expect((await decided({ standing, env: { GF_BAZEL_LOCAL_PROOF: "port-forward" } })).decision.kind).toBe("refuse");

@@ -48,6 +48,7 @@ const table: readonly (readonly [line: string, offers: readonly string[]])[] = [
   ["flywheel attach --kind ", ["bazel", "nix"]],
   ["flywheel attach --kind nix grpc://c", ["grpc://cache.example.ts.net:9092"]],
   ["flywheel attach grpc://100.64.0.5:9", ["grpc://100.64.0.5:9092"]],
+  ["flywheel proof --kind ", ["bazel", "both", "nix"]],
   ["flywheel login --store ", ["file", "keyring"]],
   ["flywheel logout grpc://100.64.0.5:9", ["grpc://100.64.0.5:9092"]],
   ["flywheel exec -- nix-b", ["nix-build"]],
@@ -139,7 +140,7 @@ it("fish offers what there is", { timeout: 120_000 }, async ({ skip }) => {
 it("the values are this machine's, and nothing is started for them", async () => {
   expect((await home.flywheel(["completion", "--values", "profile"])).stdout).toBe("default\ngloriousflywheel\nwork\n");
   expect((await home.flywheel(["completion", "--values", "endpoint", "--json"])).stdout).toBe(
-    `${JSON.stringify(endpoints, undefined, 2)}\n`,
+    `${JSON.stringify({ schema: 1, values: endpoints }, undefined, 2)}\n`,
   );
   expect(readdirSync(home.runtime)).toEqual(["attachment"]);
   expect(await home.flywheel(["completion"])).toMatchObject({

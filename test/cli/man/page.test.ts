@@ -40,6 +40,7 @@ it("man prints every command, option and example, without a warning", async ({ s
     for (const { flag } of Object.values(options)) expect(stdout).toContain(flag);
     for (const { line } of examples) expect(stdout).toContain(line);
   }
+  for (const words of ["help <command>", "-V, --version"]) expect(stdout).toMatch(new RegExp(`^ +${words}`, "m"));
   for (const heading of ["NAME", "SYNOPSIS", "EXIT STATUS", "ENVIRONMENT", "FILES", "SEE ALSO"])
     expect(stdout).toMatch(new RegExp(`^${heading}$`, "m"));
 });

@@ -125,7 +125,8 @@ test("a asks for an endpoint, says what is wrong with one, and attaches after a 
 
 test("a refused attach says why, and that it is kept", async () => {
   await using daemon = await toldDaemon(attached);
-  daemon.attaching = ({ endpoint }) => Promise.resolve({ ok: false, endpoint, rung: "connect", reason: "nobody listens", next: null });
+  daemon.attaching = ({ endpoint }) =>
+    Promise.resolve({ ok: false, endpoint, rung: "connect", reason: "nobody listens", next: "start it" });
   await using top = daemon.top();
   await top.untilText("pid 4242");
   top.type("agrpc://cache.example.org:9092");
@@ -133,7 +134,7 @@ test("a refused attach says why, and that it is kept", async () => {
   top.type(keys.enter);
   await top.untilText("y/N");
   top.type("y");
-  await top.untilText("is kept, but not attached: connect: nobody listens");
+  await top.untilText("kept, but not attached: connect: nobody listens; next: start it");
 });
 
 test("d detaches after a yes, and not after anything else; u ends that", async () => {
@@ -141,7 +142,7 @@ test("d detaches after a yes, and not after anything else; u ends that", async (
   await using top = daemon.top();
   await top.untilText("pid 4242");
   top.type("d");
-  await top.untilText("detach? heavy commands are refused");
+  await top.untilText("detach? heavy commands fail until you press u");
   top.type(keys.enter);
   await top.untilText("? help");
   top.type("d");

@@ -7,14 +7,50 @@ import { cut, fold, padded, width } from "../../../cli/tui/cells.ts";
 import { copySequence } from "../../../cli/tui/clipboard.ts";
 import { edit, emptyEdit, insert } from "../../../cli/tui/editor.ts";
 import { frameLines } from "../../../cli/tui/frame.ts";
+import { helpLines } from "../../../cli/tui/help.ts";
 import { lineText } from "../../../cli/tui/line.ts";
 import { shareBar, sparkline } from "../../../cli/tui/marks.ts";
 import { nextSteps, warnings } from "../../../cli/tui/next.ts";
 import type { Link } from "../../../cli/tui/scene.ts";
 import { newSentences, sentences } from "../../../cli/tui/spoken.ts";
+import { statusLine } from "../../../cli/tui/status-line.ts";
 import { firstUi, type Mode } from "../../../cli/tui/ui.ts";
 import { percent } from "../../../contract/words.ts";
 import { attached, degraded, escaped, localProof, lost, unattachedAt, untrusted } from "./reports.ts";
+
+describe("help", () => {
+  test.each([40, 60, 80, 90, 120])("has every word of its own in %i columns", (columns) => {
+    const whole = (cells: number): string =>
+      helpLines(cells)
+        .map((each) => lineText(each).trim().replaceAll(/ +/g, " "))
+        .filter((each) => each !== "")
+        .join(" ");
+    expect(whole(columns)).toBe(whole(500));
+    expect(whole(columns)).not.toMatch(/\S…/);
+    for (const each of helpLines(columns)) expect(width(lineText(each))).toBeLessThanOrEqual(columns);
+  });
+
+  test("of one line that is left it says so in the singular", () => {
+    const mode: Mode = { name: "help", top: 0 };
+    const rows = Array.from({ length: 30 }, (_none, at) => at + 10);
+    const scene = { news: { link: { state: "live" } as const, report: attached, receivedAt: 0 }, now: { steady: 0, wall: 0 } };
+    const frame = { scene, ui: { ...firstUi, mode }, profile: "default", subjects: [], builds: [], log: [], status: undefined };
+    const heads = rows.map((height) =>
+      frameLines({ ...frame, size: { columns: 100, rows: height } })
+        .map(lineText)
+        .find((each) => each.startsWith(" Keys")),
+    );
+    expect(heads.join("\n")).toContain("(1 more line: j)");
+    expect(heads.join("\n")).toContain("(2 more lines: j)");
+  });
+});
+
+describe("detach", () => {
+  test.each([80, 120])("asks in whole words at %i columns", (columns) => {
+    const asked = statusLine({ name: "confirm-detach" }, columns, { doing: undefined, beat: 0, notice: undefined });
+    expect(lineText(asked ?? [])).toMatch(/^detach\? .* until you press u; .*endpoints .*are forgotten y\/N$/);
+  });
+});
 
 describe("cells", () => {
   test.each([

@@ -288,13 +288,18 @@ describe("the command line, where no socket is", () => {
       state: "unreachable",
       code: "absent",
       systemSocket: true,
-      next: expect.stringContaining("tailscale up"),
+      next: "install and start Tailscale, then: tailscale up; or, without a tailnet: flywheel attach <endpoint>",
     });
   });
 
   it("never answers for a socket that the user named", async () => {
     const { next } = watch({ socket: join(dir, "absent.sock"), commandFiles: [program("touch ran; echo {}")] });
-    expect(await next()).toMatchObject({ state: "unreachable", code: "absent", systemSocket: false });
+    expect(await next()).toMatchObject({
+      state: "unreachable",
+      code: "absent",
+      systemSocket: false,
+      next: expect.stringMatching(/unset GF_TAILSCALED_SOCKET.*; or, without a tailnet: flywheel attach <endpoint>$/),
+    });
   });
 });
 

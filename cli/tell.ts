@@ -1,8 +1,8 @@
 /** The daemon reads again what is kept; one that does not run will when it starts. */
-import { FlywheelError } from "../../contract/errors.ts";
-import { DaemonClient } from "../../daemon/api/client/connection.ts";
-import type { Context } from "../context.ts";
-import { waitingFor } from "../output/progress.ts";
+import { FlywheelError } from "../contract/errors.ts";
+import { DaemonClient } from "../daemon/api/client/connection.ts";
+import type { Context } from "./context.ts";
+import { waitingFor } from "./output/progress.ts";
 
 /**
  * @param then `prove`: waits until the attachment is proved anew, so that what is asked next finds no older word
