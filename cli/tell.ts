@@ -5,15 +5,15 @@ import type { Context } from "./context.ts";
 import { waitingFor } from "./output/progress.ts";
 
 /**
- * @param then `prove`: waits until the attachment is proved anew, so that what is asked next finds no older word
+ * Waits until the attachment is proved anew, so that what is asked next finds no older word.
  * @returns why it did not, in words; nothing where it did, or where none runs
  */
-export async function tellDaemon({ paths, profile, output }: Context, then?: "prove"): Promise<readonly string[]> {
+export async function tellDaemon({ paths, profile, output }: Context): Promise<readonly string[]> {
   try {
     const daemon = new DaemonClient(paths);
     await waitingFor(output, "telling the daemon", async () => {
       await daemon.reload();
-      if (then === "prove") await daemon.verify(profile);
+      await daemon.verify(profile);
     });
     return [];
   } catch (error) {

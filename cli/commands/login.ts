@@ -103,7 +103,7 @@ async function login(
     verify === "first" ? await prove(context, endpoint, credential, entry) : { outcome: "unproved", reason: "--no-verify was given" };
   const chosen = wish.scheme === "mtls" ? undefined : wish.store;
   const left = await keep(paths, entry, { secret, chosen });
-  const told = await tellDaemon(context, "prove");
+  const told = await tellDaemon(context);
   for (const words of [...left, ...told]) output.notice(words);
   if (output.format === "json") {
     output.json({

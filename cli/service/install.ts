@@ -3,7 +3,7 @@ import type { Environment } from "../../contract/environment.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { longestSocketPath, type Paths, socketPath } from "../../contract/paths.ts";
 import { printable } from "../../contract/text.ts";
-import { nodeFlags, ownEntry, systemPath } from "../../daemon/api/client/program.ts";
+import { allocation, nodeFlags, ownEntry, systemPath } from "../../daemon/api/client/program.ts";
 
 export interface Installation {
   /** Program, then arguments: absolute paths of this install's own node and daemon. */
@@ -38,6 +38,7 @@ export function installation(paths: Paths, env: Environment): Installation {
     ...(tailscaled === undefined || tailscaled === "" ? {} : { GF_TAILSCALED_SOCKET: tailscaled }),
     LANG: "C.UTF-8",
     PATH: systemPath,
+    ...allocation,
   };
   const command = [process.execPath, ...nodeFlags, ownEntry, "run", "--service"] as const;
   for (const [name, value] of [...Object.entries(environment), ...command.map((word) => ["the path of this flywheel", word] as const)]) {

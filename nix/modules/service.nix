@@ -15,6 +15,10 @@ let
   ];
   surroundings = {
     LANG = "C.UTF-8";
+    # As where a flywheel starts it (daemon/api/client/program.ts).
+    MALLOC_ARENA_MAX = "1";
+    MALLOC_MMAP_THRESHOLD_ = "65536";
+    MALLOC_TRIM_THRESHOLD_ = "65536";
     # For `tailscale` alone.
     PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin:/opt/homebrew/bin";
   };

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Installation } from "../../cli/service/install.ts";
 import { agent } from "../../cli/service/launchd.ts";
 import { serviceUnit, socketUnit } from "../../cli/service/systemd.ts";
-import { nodeFlags, systemPath } from "../../daemon/api/client/program.ts";
+import { allocation, nodeFlags, systemPath } from "../../daemon/api/client/program.ts";
 import { makeNixHouse, type NixHouse, nixMissing, nixProgram } from "../fixtures/nix-flake/nix.ts";
 import { evaluateModule, type ModuleKind } from "./host.ts";
 
@@ -64,6 +64,7 @@ describe.skipIf(nixMissing)("the daemon's service", () => {
       GF_STATE_DIR: `${state}/gloriousflywheel`,
       LANG: "C.UTF-8",
       PATH: systemPath,
+      ...allocation,
     },
     socket: "/run/user/7/gloriousflywheel/daemon.sock",
     xdgRuntime: "/run/user/7",
