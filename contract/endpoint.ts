@@ -135,6 +135,14 @@ export function isLoopback(host: string): boolean {
 }
 
 /** Whether the text is a dotted-quad or IPv6 address rather than a name. */
+/**
+ * Whether a host is how a pod names a Service of its own cluster: `name`, `name.namespace.svc`, `name.namespace.svc.cluster.local`
+ * (Kubernetes, "DNS for Services and Pods").
+ */
+export function isClusterService(host: string): boolean {
+  return /^[a-z0-9-]+(?:\.[a-z0-9-]+\.svc(?:\.cluster\.local)?)?$/.test(host) && !isLoopback(host);
+}
+
 export function isAddress(host: string): boolean {
   return validIpv4(host) || validIpv6(host);
 }

@@ -2,7 +2,7 @@
 import type { ProbeReport } from "../contract/api.ts";
 import type { Config } from "../contract/config.ts";
 import type { Credential } from "../contract/credential.ts";
-import type { Endpoint, Tool } from "../contract/endpoint.ts";
+import { type Endpoint, isClusterService, type Tool } from "../contract/endpoint.ts";
 import { FlywheelError } from "../contract/errors.ts";
 import type { Paths } from "../contract/paths.ts";
 import { loadConfig, loadProfile } from "./api/client/settings.ts";
@@ -44,11 +44,15 @@ export async function probeOnce(paths: Paths, request: OneShot): Promise<ProbeRe
   const prober = new Prober();
   const nix = new NixTrust(process.env);
   try {
-    const kept = await keptFor(paths, request, judged.candidate.endpoint);
+    const { endpoint } = judged.candidate;
+    const kept = await keptFor(paths, request, endpoint);
+    // Kubernetes tells each of its pods so.
+    const ownCluster = isClusterService(endpoint.host) && (process.env["KUBERNETES_SERVICE_HOST"] ?? "") !== "";
     const context: ProbeContext = {
       timeoutMs: defaultTimeoutMs,
       localProof,
-      tailnet: await tailnetFor(config, judged.candidate.endpoint, kept),
+      tailnet: sentInPlainText(endpoint, { kept, ownCluster }) ? await tailnetOf(config) : undefined,
+      ownCluster,
       nixKeys: nixKeys(profile, readTrust(paths)),
       nix: {
         storeDir: nix.place.storeDir,
@@ -68,8 +72,7 @@ export async function probeOnce(paths: Paths, request: OneShot): Promise<ProbeRe
 }
 
 /** Without TLS a secret goes only through a tailnet, which nothing else of such a probe asks about. */
-async function tailnetFor(config: Config, endpoint: Endpoint, kept: KeptCredential | undefined): Promise<OwnNode | undefined> {
-  if (!sentInPlainText(endpoint, kept)) return undefined;
+async function tailnetOf(config: Config): Promise<OwnNode | undefined> {
   const watcher = new TailnetWatcher({ socket: configuredSocket(process.env, config), onChange: () => {}, timeoutMs: tailnetPatience });
   try {
     return ownNode(await watcher.refresh());

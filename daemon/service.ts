@@ -549,7 +549,7 @@ export class Service implements ApiHandlers {
     const kept = await this.#credentials.kept(profile.name, candidate);
     const { source } = candidate;
     // What was not known a moment ago keeps no secret back.
-    if (sentInPlainText(candidate.endpoint, kept) && this.#tailnet.state !== "known") await this.#lookAtTailnet();
+    if (sentInPlainText(candidate.endpoint, { kept }) && this.#tailnet.state !== "known") await this.#lookAtTailnet();
     const context: ProbeContext = {
       timeoutMs: timeoutMs ?? defaultTimeoutMs,
       localProof: this.#config.localProof.allowed || (source.name === "operator" && source.localProof),

@@ -1,6 +1,6 @@
 /** The client certificate of a login: PEM files that stay where the user has them. */
 import { readBounded } from "../api/client/bounded.ts";
-import { reasonOf } from "../api/client/directory.ts";
+import { reasonOf } from "../api/client/errno.ts";
 import { certificateLogin } from "./authority.ts";
 import { ProbeFault } from "./fault.ts";
 import type { Place } from "./place.ts";

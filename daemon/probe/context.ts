@@ -27,6 +27,8 @@ export interface ProbeContext {
   readonly localProof: boolean;
   /** This node in its tailnet; undefined where no tailnet is known. */
   readonly tailnet: OwnNode | undefined;
+  /** The endpoint is a Service of the cluster that this machine is a pod of: whoever runs both says what goes there in plain text. */
+  readonly ownCluster?: boolean;
   /** Nix public keys that the configuration names: authority never comes from the cache itself. */
   readonly nixKeys: readonly string[];
   /** This machine's Nix; absent where nobody asks it, so that only the cache is judged. */

@@ -1,6 +1,7 @@
 import { authorizationOf } from "../../contract/credential.ts";
 import { type Endpoint, isLoopback, isTls } from "../../contract/endpoint.ts";
 import type { KeptCredential } from "../credentials/kept.ts";
+import type { ProbeContext } from "./context.ts";
 
 /** Where one climb goes, an endpoint at the one address that is dialled for it, and what is kept for it. */
 export interface Place {
@@ -37,8 +38,9 @@ export function authorizationAt({ kept, endpoint }: Place): string | undefined {
 }
 
 /** Whether what is kept would leave this machine for whoever is on the way to read. A client certificate goes with TLS alone. */
-export function sentInPlainText(endpoint: Endpoint, kept: KeptCredential | undefined): boolean {
-  return kept?.state === "ready" && kept.credential.scheme !== "mtls" && !isTls(endpoint) && !isLoopback(endpoint.host);
+export function sentInPlainText(endpoint: Endpoint, { kept, ownCluster }: Pick<ProbeContext, "kept" | "ownCluster">): boolean {
+  const secret = kept?.state === "ready" && kept.credential.scheme !== "mtls";
+  return secret && ownCluster !== true && !isTls(endpoint) && !isLoopback(endpoint.host);
 }
 
 /** The same host and port under another scheme. */

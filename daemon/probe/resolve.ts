@@ -51,7 +51,7 @@ export async function resolveCandidate(
   }
   // Away from the tailnet anybody's resolver may answer for its names, and what is sent is not encrypted there.
   const outside = addresses.find((address) => !isLoopback(address) && !isTailscaleHost(address));
-  if (outside !== undefined && sentInPlainText(candidate.endpoint, context.kept)) {
+  if (outside !== undefined && sentInPlainText(candidate.endpoint, context)) {
     throw new ProbeFault("resolve", `${host} is ${outside} here, which is not on the tailnet: the credential would be sent in plain text`, {
       next: "connect this machine to the tailnet: tailscale up",
     });

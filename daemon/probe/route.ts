@@ -18,7 +18,7 @@ const encrypt = "connect this machine to the tailnet: tailscale up   (or have th
  */
 export async function checkRoute(place: Place, source: CandidateSource, context: ProbeContext, signal: AbortSignal): Promise<void> {
   if (isLoopback(place.address)) return;
-  const plainSecret = sentInPlainText(place.endpoint, place.kept);
+  const plainSecret = sentInPlainText(place.endpoint, { ...context, kept: place.kept });
   if (plainSecret && context.tailnet?.running !== true) {
     throw new ProbeFault(
       "route",

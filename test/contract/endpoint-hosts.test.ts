@@ -1,6 +1,6 @@
 /** Hosts that look like names and are addresses to a resolver, and names that are loopback on every machine. */
 import { expect, it } from "vitest";
-import { isLoopback, parseEndpoint } from "../../contract/endpoint.ts";
+import { isClusterService, isLoopback, parseEndpoint } from "../../contract/endpoint.ts";
 
 it.each([
   ...["127.0.0x1", "127.0x1", "0x7f.1", "0x7f000001", "127.1", "2130706433", "017700000001", "0177.0.0.1", "127.0.0.1.", "0x", "1.2.3.08"],
@@ -24,3 +24,17 @@ it.each(["cache1", "1cache", "cache.b2", "x.0xg", "cache-1.example.ts.net", "100
     expect(parsed.ok && !isLoopback(parsed.endpoint.host)).toBe(true);
   },
 );
+
+it("knows how a pod names a Service of its own cluster", () => {
+  for (const host of ["cell", "cell.rbe.svc", "cell.rbe.svc.cluster.local"]) expect(isClusterService(host), host).toBe(true);
+  const others = [
+    "localhost",
+    "cell.rbe",
+    "cell.rbe.svc.example.org",
+    "a.b.c.svc",
+    "cell.rbe.svc.cluster.local.evil.com",
+    "10.0.0.1",
+    "fd00::1",
+  ];
+  for (const host of others) expect(isClusterService(host), host).toBe(false);
+});

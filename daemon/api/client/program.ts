@@ -23,6 +23,8 @@ export const ownEntry = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? 
 const inherited = [
   ...["HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"],
   ...["DBUS_SESSION_BUS_ADDRESS", "GF_TAILSCALED_SOCKET"],
+  // A pod's word that it is one (daemon/one-shot.ts).
+  "KUBERNETES_SERVICE_HOST",
   // Where this machine's Nix lives, if not in its usual place (daemon/nix/place.ts).
   ...["NIX_STORE_DIR", "NIX_STATE_DIR", "NIX_CONF_DIR", "NIX_DAEMON_SOCKET_PATH"],
 ] as const;

@@ -46,6 +46,18 @@ describe("a credential for a name of the tailnet", () => {
   });
 });
 
+describe("a credential for a Service of one's own cluster", () => {
+  const context: ProbeContext = { ...impatient, kept: given({ scheme: "bearer", token: new Secret("t") }), tailnet: undefined };
+  // 192.0.2.0/24 is nobody's (RFC 5737): as far as this goes, a connection is tried.
+  const at = (more: Partial<ProbeContext>) =>
+    prober("192.0.2.9").probe(candidate("grpc://gf-reapi-cell.gf-rbe.svc.cluster.local:8980", byOperator), { ...context, ...more });
+
+  it("may go there in plain text, as the fleet's own cells have it; from anywhere else it does not", async () => {
+    expect(await at({ ownCluster: true })).toMatchObject({ ok: false, rung: "connect" });
+    expect(await at({})).toMatchObject({ ok: false, rung: "resolve", reason: expect.stringContaining("plain text") });
+  });
+});
+
 describe("pinned candidates", () => {
   it("are dialled at their pinned address", async () => {
     const cache = await cacheOn("127.0.0.2");
