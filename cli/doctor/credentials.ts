@@ -7,7 +7,7 @@ import { loginCommand } from "../../contract/login-command.ts";
 import { type Paths, secretPath } from "../../contract/paths.ts";
 import { typed } from "../../contract/quote.ts";
 import { inspectRuntimeDirectory } from "../../daemon/api/client/directory.ts";
-import { exposure } from "../login/exposure.ts";
+import { closing, exposure } from "../login/exposure.ts";
 import { entryExpiry } from "../login/words.ts";
 import type { Facts } from "./facts.ts";
 import { look } from "./look.ts";
@@ -88,7 +88,7 @@ function secretFile(file: string, entry: CredentialEntry): readonly Check[] {
     ? []
     : [
         fail("credential-file", `${file} is not used: ${fault}`, {
-          next: `chmod 600 ${typed(file)}   (or with another secret: ${loginCommand(entry)})`,
+          next: `${closing(file, seen.stats)}   (or with another secret: ${loginCommand(entry)})`,
         }),
       ];
 }
@@ -123,7 +123,8 @@ function certificateFiles({ how, endpoint }: CredentialEntry): readonly Check[] 
       : [
           fail("certificate", `the key for ${endpoint} cannot be used`, {
             reason: `${how.key}: ${fault}`,
-            next: `chmod 600 ${typed(how.key)}, or log in with another`,
+            next:
+              key.state === "there" ? `${closing(how.key, key.stats)}   (or log in with another)` : "put it back, or log in with another",
           }),
         ]),
   ];

@@ -14,8 +14,10 @@ import { projectedTokenPath } from "../../contract/reapi.ts";
 import { DaemonClient } from "../../daemon/api/client/connection.ts";
 import { generationDirectory } from "../../daemon/api/client/credentials/generations.ts";
 import { readCredentials } from "../../daemon/api/client/credentials/index-file.ts";
-import { inspectRuntimeDirectory, reasonOf, unsafe } from "../../daemon/api/client/directory.ts";
+import { inspectRuntimeDirectory, unsafe } from "../../daemon/api/client/directory.ts";
+import { reasonOf } from "../../daemon/api/client/errno.ts";
 import { onlyLooks, type Patience } from "../attachment.ts";
+import { answersAnybody } from "./needless.ts";
 
 export interface CredentialSource {
   /** @throws FlywheelError `credentials-unusable` */
@@ -47,15 +49,7 @@ export function credentialSource(paths: Paths, patience: Patience): CredentialSo
       return found;
     },
     projectedToken: () => existsSync(projectedTokenPath),
-    async answersAnybody(profile, { url }) {
-      try {
-        const { bazel } = await new DaemonClient(paths).status(profile.name);
-        return bazel.endpoint === url && bazel.credential?.needed === "no";
-      } catch (error) {
-        if (error instanceof FlywheelError) return false;
-        throw error;
-      }
-    },
+    answersAnybody: (profile, endpoint) => answersAnybody(paths, profile.name, endpoint),
     async rcFile(profile, entry, endpoint, imports) {
       const directory = generationDirectory(paths, entry, endpoint);
       if (!plainPath.test(directory)) {

@@ -3,7 +3,7 @@ import type { Environment } from "../../contract/environment.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { largestTokenFile, type TokenSource } from "../../contract/reapi.ts";
 import { readBounded } from "../../daemon/api/client/bounded.ts";
-import { reasonOf } from "../../daemon/api/client/directory.ts";
+import { reasonOf } from "../../daemon/api/client/errno.ts";
 
 export type NamedToken = Extract<TokenSource, { kind: "inline" | "file" }>;
 

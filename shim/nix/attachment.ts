@@ -1,6 +1,6 @@
 /** Where the guard learns which Nix cache is attached, and on what terms: the published file, which the daemon may still have to write. */
 import { setTimeout as pause } from "node:timers/promises";
-import { entryFor } from "../../contract/credential.ts";
+import { entryFor, hasExpired } from "../../contract/credential.ts";
 import type { Endpoint } from "../../contract/endpoint.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import type { AttachedNixCache } from "../../contract/nix/injection.ts";
@@ -11,6 +11,7 @@ import { DaemonClient } from "../../daemon/api/client/connection.ts";
 import { readCredentials } from "../../daemon/api/client/credentials/index-file.ts";
 import { readPublished } from "../../daemon/api/client/published.ts";
 import { type NoAttachment, noAttachment, onlyLooks, type Patience, statusOf, withoutDaemon } from "../attachment.ts";
+import { answersAnybody } from "../credentials/needless.ts";
 
 export type NixStanding =
   | {
@@ -88,6 +89,8 @@ async function netrcFor(
   try {
     const entry = entryFor(readCredentials(paths), profile.name, [endpoint, ...aliases]);
     if (entry === undefined) return cache;
+    // What has expired is never sent: it was proved without.
+    if (hasExpired(entry, new Date()) && (await answersAnybody(paths, profile.name, endpoint))) return cache;
     const request = { profile: profile.name, kind: "nix", endpoint: endpoint.url, userConf, look } as const;
     const { directory } = await new DaemonClient(paths).generation(request);
     return { ...cache, netrc: plain(`${directory}/netrc`) };

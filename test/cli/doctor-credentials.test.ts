@@ -1,5 +1,5 @@
 /** What doctor says of logins, and what its archive holds of them. */
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { execa } from "execa";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -82,6 +82,13 @@ test("who else can read or write", async () => {
   ]);
   chmodSync(secrets(), 0o755);
   expect(said(await checks())).toContain(`fail: ${secrets()} is open to other users (mode 0755)`);
+});
+
+test.runIf(process.geteuid?.() === 0)("a file of another user's is not ours to close", async () => {
+  await login();
+  const file = join(secrets(), index().entries[0]?.generation ?? "");
+  chownSync(file, 65_534, 65_534);
+  expect((await checks()).find(({ what }) => what.startsWith(file))?.next).toMatch(/^use a file of your own .*sudo chown/);
 });
 
 test("an index that cannot be read", async () => {

@@ -186,6 +186,17 @@ describe.skipIf(cannotRun)("a private cache", { timeout: 60_000 }, () => {
     expect(cache.said().filter((each) => each !== "")).toHaveLength(said);
   });
 
+  test("a login that has expired, at a cache that answers anybody, is in nobody's way", async () => {
+    await trusted();
+    cache.demand(undefined);
+    keep(token, { expires: new Date(Date.now() - 3_600_000).toISOString() });
+    expect((await companion.up()).nix).toMatchObject({ state: "attached", credential: { needed: "no" } });
+    const run = await build("p0");
+    expect(run.exitCode, run.stderr).toBe(0);
+    expect(await cameFromCache("p0")).toBe(true);
+    expect(existsSync(join(machine.home, "run/credentials"))).toBe(false);
+  });
+
   test("a cache that ATTIC_SERVER alone names gets the credential too, and where it cannot the command is refused, in CI as without", async () => {
     await trusted();
     keep(token);

@@ -21,7 +21,7 @@ export interface NixCache {
   /** What Attic's cache-config says that its key is; undefined, as at first: it is no Attic. */
   serveKey(key: string | undefined): void;
   /** From now on whoever does not say this in the Authorization header gets 401, whatever they ask for. */
-  demand(authorization: string): void;
+  demand(authorization: string | undefined): void;
   /** The Authorization headers that came so far, empty for none. */
   said(): readonly string[];
   /** Every archive breaks off from now on after some bytes. */
