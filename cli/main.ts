@@ -16,11 +16,12 @@ async function main(argv: readonly string[]): Promise<number> {
   let trace: "hidden" | "shown" = own.includes("--debug") ? "shown" : "hidden";
   try {
     if (guard) return await (await import("../shim/guard.ts")).runGuard(argv.slice(1));
-    const { overview, parse, splitCommand } = await import("./parse.ts");
+    const { parse, splitCommand } = await import("./parse.ts");
     const { allCommands, loadCommand, registry } = await import("./registry.ts");
     const { name, rest } = splitCommand(argv);
     const asksHelp = name === "help" || (name === undefined && rest.some((word) => word === "-h" || word === "--help"));
     if (asksHelp && rest.every((word) => word.startsWith("-"))) {
+      const { overview } = await import("./help.ts");
       output.raw(overview(await allCommands()));
       return Exit.ok;
     }

@@ -1,14 +1,14 @@
 /**
- * From argv to a command's values, and from a command's declaration to its help. On util.parseArgs: a
- * parser that loads `node:process` (commander does) opens the standard streams and leaves pipes
- * non-blocking, so that the tool which `exec` becomes would lose output.
+ * From argv to a command's values. On util.parseArgs: a parser that loads `node:process` (commander does) opens the
+ * standard streams and leaves pipes non-blocking, so that the tool which `exec` becomes would lose output.
  */
 import { parseArgs } from "node:util";
 import { FlywheelError } from "../contract/errors.ts";
-import { Exit } from "../contract/exit.ts";
 import { printable } from "../contract/text.ts";
 import type { ArgumentDefinition, Command, OptionDefinition, RawValues } from "./command.ts";
 import { didYouMean } from "./did-you-mean.ts";
+import { helpOf } from "./help.ts";
+import { globalOptions, shapeOf, takesTool } from "./options.ts";
 
 export interface GlobalValues {
   readonly json: boolean;
@@ -19,23 +19,6 @@ export interface GlobalValues {
 export type Parsed =
   | { readonly kind: "run"; readonly globals: GlobalValues; readonly values: RawValues; readonly args: readonly string[] }
   | { readonly kind: "help"; readonly text: string };
-
-export const globalOptions = {
-  json: { flag: "--json", summary: "print JSON, for machines" },
-  profile: {
-    flag: "--profile <name>",
-    summary: "the profile (else GF_PROFILE, else the repository's, else default)",
-    completes: "profile",
-  },
-  debug: { flag: "--debug", summary: "print a stack trace with an error" },
-  help: { flag: "-h, --help", summary: "say what the command does, with examples and exit codes" },
-} as const satisfies Readonly<Record<string, OptionDefinition>>;
-
-/** Instead of a command; main.ts knows them. */
-export const otherWords = [
-  ["help <command>", "the same as <command> --help"],
-  ["-V, --version", "print the version"],
-] as const;
 
 /** argv before the command's name: `flywheel --json status` means `flywheel status --json`. */
 export function splitCommand(argv: readonly string[]): { name: string | undefined; rest: readonly string[] } {
@@ -112,25 +95,6 @@ export function parse(command: Command, argv: readonly string[]): Parsed {
   return { kind: "run", globals, values, args };
 }
 
-/** Whether it hands a tool all that is left of the command line. */
-export function takesTool(command: Command): boolean {
-  return command.arguments.some(({ name, mixed }) => name.includes("...") && mixed !== true);
-}
-
-export interface OptionShape {
-  readonly long: string;
-  readonly short: string | undefined;
-  readonly value: boolean;
-}
-
-export function shapeOf(flag: string): OptionShape {
-  return {
-    long: /--([a-z-]+)/.exec(flag)?.[1] ?? flag,
-    short: /^-([a-zA-Z]),/.exec(flag)?.[1],
-    value: flag.includes("<"),
-  };
-}
-
 function checkArguments(
   { name: command, arguments: definitions }: Command,
   args: readonly string[],
@@ -149,81 +113,4 @@ function checkArguments(
 
 function namesOf(definitions: readonly ArgumentDefinition[]): string {
   return definitions.length === 0 ? "no argument" : `${definitions.map(({ name }) => name).join(" ")} and nothing more`;
-}
-
-/** Help of the whole: the commands with their summaries. */
-export function overview(commands: readonly Command[]): string {
-  const globals = Object.values(globalOptions);
-  const start = [
-    ["flywheel up", "find a cache, prove it and attach"],
-    ["flywheel status", "what is attached, and why not"],
-    ["flywheel shim install", "put the guard in front of bazel"],
-  ] as const;
-  return [
-    "Usage: flywheel <command> [options]",
-    "",
-    "Finds the shared build caches that this machine can route to, proves them, and guards bazel and nix",
-    "so that nothing heavy builds alone by accident.",
-    "",
-    "Commands:",
-    columns(commands.map((command) => [command.name, command.summary])),
-    "",
-    "Instead of a command:",
-    columns(otherWords),
-    "",
-    "Options of every command:",
-    columns(globals.map((option) => [option.flag, option.summary])),
-    "",
-    "Start here:",
-    columns(start),
-    "",
-  ].join("\n");
-}
-
-/** Help of one command. */
-function helpOf(command: Command): string {
-  const words = command.arguments.map(({ name }) => name).join(" ");
-  const section = (title: string, rows: readonly (readonly [string, string])[]): string[] =>
-    rows.length === 0 ? [] : ["", title, columns(rows)];
-  const exits = [{ code: Exit.ok, means: "fine" }, ...command.exits, { code: Exit.usage, means: "the command line is wrong" }].sort(
-    (a, b) => a.code - b.code,
-  );
-  return [
-    `Usage: flywheel ${command.name} [options]${words === "" ? "" : ` ${takesTool(command) ? "[--] " : ""}${words}`}`,
-    "",
-    `${command.summary.charAt(0).toUpperCase()}${command.summary.slice(1)}.`,
-    ...(command.details === undefined ? [] : ["", wrapped(command.details, 100)]),
-    ...section(
-      "Arguments:",
-      command.arguments.map(({ name, summary, choices }) => [name, choices === undefined ? summary : `${summary}: ${choices.join(", ")}`]),
-    ),
-    ...section(
-      "Options:",
-      [...Object.values(command.options), ...Object.values(globalOptions)].map(({ flag, summary }) => [flag, summary]),
-    ),
-    ...section(
-      "Examples:",
-      command.examples.map(({ line, does }) => [line, does]),
-    ),
-    ...section(
-      "Exit codes:",
-      exits.map(({ code, means }) => [String(code), means]),
-    ),
-    "",
-  ].join("\n");
-}
-
-function columns(rows: readonly (readonly [string, string])[]): string {
-  const width = Math.max(...rows.map(([first]) => first.length));
-  return rows.map(([first, second]) => `  ${first.padEnd(width)}  ${second}`).join("\n");
-}
-
-function wrapped(text: string, width: number): string {
-  const lines: string[] = [];
-  for (const word of text.split(" ")) {
-    const last = lines.at(-1);
-    if (last === undefined || last.length + word.length >= width) lines.push(word);
-    else lines[lines.length - 1] = `${last} ${word}`;
-  }
-  return lines.join("\n");
 }

@@ -13,7 +13,7 @@ import { manifestName } from "../contract/manifest.ts";
 import type { Channel } from "../contract/nix/command-line.ts";
 import { isNixName } from "../contract/nix/commands.ts";
 import type { AttachedNixCache, NixSetting } from "../contract/nix/injection.ts";
-import { exportedVariable } from "../contract/parity.ts";
+import { exportedVariable } from "../contract/parity-environment.ts";
 import { instanceNames, type Profile } from "../contract/profile.ts";
 import { tokenOf } from "../contract/reapi.ts";
 import { isStale } from "../contract/stale.ts";

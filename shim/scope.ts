@@ -7,7 +7,7 @@ import { type Manifest, manifestName, parseManifest } from "../contract/manifest
 import type { Paths } from "../contract/paths.ts";
 import { profileOfRepository } from "../contract/repositories.ts";
 import { readBounded, withoutWaiting } from "../daemon/api/client/bounded.ts";
-import { reasonOf } from "../daemon/api/client/directory.ts";
+import { reasonOf } from "../daemon/api/client/errno.ts";
 
 const largestManifest = 1_048_576;
 

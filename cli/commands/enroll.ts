@@ -25,8 +25,8 @@ import { defineCommand, type OptionDefinition, type Values } from "../command.ts
 import type { Context } from "../context.ts";
 import { planEnrolled, planUndone } from "../enroll/file.ts";
 import { gitFault } from "../enroll/git.ts";
+import { shapeOf } from "../options.ts";
 import { confirmed } from "../output/ask.ts";
-import { shapeOf } from "../parse.ts";
 import { applyEdit, diff, type Edit } from "../rc/file.ts";
 import { readStatus } from "../status/report.ts";
 

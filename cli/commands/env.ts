@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import type { Environment } from "../../contract/environment.ts";
 import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
-import { parityEnvironment } from "../../contract/parity.ts";
+import { parityEnvironment } from "../../contract/parity-environment.ts";
 import { defineCommand } from "../command.ts";
 import { waitingFor } from "../output/progress.ts";
 import { choiceWords } from "../profile.ts";

@@ -2,7 +2,7 @@
 
 import { shimNames } from "../../shim/fast-path/names.ts";
 import type { ArgumentDefinition, Command, Completes, OptionDefinition } from "../command.ts";
-import { globalOptions, shapeOf } from "../parse.ts";
+import { globalOptions, shapeOf } from "../options.ts";
 
 /** What a place on the command line takes. */
 export type Offer =

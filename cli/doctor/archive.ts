@@ -5,7 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
 import { pack } from "tar-stream";
 import { FlywheelError } from "../../contract/errors.ts";
-import { isErrno, reasonOf } from "../../daemon/api/client/directory.ts";
+import { isErrno, reasonOf } from "../../daemon/api/client/errno.ts";
 
 export interface ArchiveFile {
   /** Below the archive's one directory. */

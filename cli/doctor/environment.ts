@@ -4,7 +4,7 @@ import { checkContract } from "../../contract/check.ts";
 import { parseEndpoint, redacted, sameEndpoint } from "../../contract/endpoint.ts";
 import { type Environment, hasLocalProof } from "../../contract/environment.ts";
 import { localProofNext } from "../../contract/local-proof.ts";
-import { exportedVariable } from "../../contract/parity.ts";
+import { exportedVariable } from "../../contract/parity-environment.ts";
 import { gloriousflywheel } from "../../contract/profile.ts";
 import { projectedTokenPath } from "../../contract/reapi.ts";
 import { printable } from "../../contract/text.ts";

@@ -1,7 +1,7 @@
 /** What stands at a path and what we may do there. Nothing throws: whatever stands there is a finding. */
 import { accessSync, constants, lstatSync, type Stats, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { reasonOf } from "../../daemon/api/client/directory.ts";
+import { reasonOf } from "../../daemon/api/client/errno.ts";
 
 export type Look =
   | { readonly state: "there"; readonly stats: Stats }

@@ -5,7 +5,7 @@ import { FlywheelError } from "../../contract/errors.ts";
 import { printable } from "../../contract/text.ts";
 import { span } from "../../contract/words.ts";
 import { readBounded } from "../../daemon/api/client/bounded.ts";
-import { reasonOf } from "../../daemon/api/client/directory.ts";
+import { reasonOf } from "../../daemon/api/client/errno.ts";
 import { closing, exposure } from "./exposure.ts";
 
 /** A chain of certificates is shorter: bytes. */

@@ -13,7 +13,8 @@ import { removeStray } from "../../daemon/api/client/credentials/files.ts";
 import { changeCredentials, readCredentials } from "../../daemon/api/client/credentials/index-file.ts";
 import { vaultOf } from "../../daemon/api/client/credentials/open.ts";
 import type { Vault } from "../../daemon/api/client/credentials/vault.ts";
-import { inspectRuntimeDirectory, isErrno, reasonOf } from "../../daemon/api/client/directory.ts";
+import { inspectRuntimeDirectory } from "../../daemon/api/client/directory.ts";
+import { isErrno, reasonOf } from "../../daemon/api/client/errno.ts";
 
 /**
  * Writes the secret, then the index, then removes the secret that nobody needs any more: whoever reads meanwhile finds

@@ -8,7 +8,7 @@ import { netrcFault } from "../../contract/nix/netrc.ts";
 import { Secret } from "../../contract/secret.ts";
 import { printable } from "../../contract/text.ts";
 import { readBounded } from "../../daemon/api/client/bounded.ts";
-import { reasonOf } from "../../daemon/api/client/directory.ts";
+import { reasonOf } from "../../daemon/api/client/errno.ts";
 import type { Output } from "../output/output.ts";
 import { closing, exposure } from "./exposure.ts";
 import { askHidden } from "./prompt.ts";

@@ -1,7 +1,7 @@
 /** flywheel(1), from the declared commands. */
 import { version } from "../../contract/version.ts";
 import type { Command } from "../command.ts";
-import { globalOptions, otherWords, takesTool } from "../parse.ts";
+import { globalOptions, otherWords, takesTool } from "../options.ts";
 import { exitCodes, files, variables } from "./facts.ts";
 import { argument, roff, tagged, verbatim } from "./roff.ts";
 

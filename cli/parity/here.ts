@@ -3,7 +3,7 @@ import type { StatusReport } from "../../contract/api.ts";
 import type { RcLine } from "../../contract/ci/rc.ts";
 import type { Here } from "../../contract/ci/rules/rule.ts";
 import type { Environment } from "../../contract/environment.ts";
-import { exportedVariable } from "../../contract/parity.ts";
+import { exportedVariable } from "../../contract/parity-environment.ts";
 import type { Profile } from "../../contract/profile.ts";
 import { uploadPolicy } from "../../shim/decide.ts";
 import { findRealTool } from "../../shim/tool.ts";

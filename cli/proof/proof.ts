@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import type { StatusReport } from "../../contract/api.ts";
 import { type ContractReport, checkContract } from "../../contract/check.ts";
 import { type Endpoint, isLoopback } from "../../contract/endpoint.ts";
-import { parityEnvironment } from "../../contract/parity.ts";
+import { parityEnvironment } from "../../contract/parity-environment.ts";
 import type { Profile } from "../../contract/profile.ts";
 import { type BazelFacts, type NixFacts, type ProofFacts, proofRecord } from "../../contract/proof/assemble.ts";
 import type { ProofRecord } from "../../contract/proof/record.ts";

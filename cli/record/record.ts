@@ -12,7 +12,7 @@ import { largestMark, parseMark, type RunningMark, runningDirectory } from "../.
 import { printable } from "../../contract/text.ts";
 import { duration, percent } from "../../contract/words.ts";
 import { readBounded } from "../../daemon/api/client/bounded.ts";
-import { isErrno } from "../../daemon/api/client/directory.ts";
+import { isErrno } from "../../daemon/api/client/errno.ts";
 import { appendInvocation } from "../../daemon/api/client/spool.ts";
 import { recordVariable } from "../../shim/fast-path/names.ts";
 import { findWorkspace } from "../../shim/scope.ts";

@@ -2,7 +2,7 @@
 import type { StatusReport } from "../../contract/api.ts";
 import type { Environment } from "../../contract/environment.ts";
 import { FlywheelError, messageOf } from "../../contract/errors.ts";
-import { bazelVariables, exportedVariable, type ParityEnvironment, parityEnvironment } from "../../contract/parity.ts";
+import { bazelVariables, exportedVariable, type ParityEnvironment, parityEnvironment } from "../../contract/parity-environment.ts";
 import type { Paths } from "../../contract/paths.ts";
 import { printable } from "../../contract/text.ts";
 import { type Absence, absenceOf } from "../../daemon/api/client/absence.ts";

@@ -1,5 +1,5 @@
 /** Environments as shell code, quoted so that no value is more than a value. */
-import type { ParityEnvironment } from "../../contract/parity.ts";
+import type { ParityEnvironment } from "../../contract/parity-environment.ts";
 import { posixQuoted } from "../../contract/quote.ts";
 
 export const shells = ["bash", "zsh", "fish", "json", "direnv"] as const;

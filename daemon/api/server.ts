@@ -24,7 +24,8 @@ import { type ErrorCode, FlywheelError, messageOf } from "../../contract/errors.
 import { longestSocketPath } from "../../contract/paths.ts";
 import { profileName } from "../../contract/published.ts";
 import { printable } from "../../contract/text.ts";
-import { inspectRuntimeDirectory, isErrno, reasonOf } from "./client/directory.ts";
+import { inspectRuntimeDirectory } from "./client/directory.ts";
+import { isErrno, reasonOf } from "./client/errno.ts";
 import {
   attachRequest,
   checkRequest,

@@ -6,7 +6,7 @@ import { FlywheelError } from "../../contract/errors.ts";
 import { noOperator, type OperatorEndpoint, type OperatorStore, operatorSchema } from "../../contract/operator.ts";
 import type { Paths } from "../../contract/paths.ts";
 import { readBounded } from "../api/client/bounded.ts";
-import { isErrno, reasonOf } from "../api/client/directory.ts";
+import { isErrno, reasonOf } from "../api/client/errno.ts";
 
 /** No more endpoints are kept: the oldest gives way. */
 const mostKept = 32;

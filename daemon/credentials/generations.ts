@@ -8,7 +8,8 @@ import { basename, dirname, join } from "node:path";
 import { FlywheelError } from "../../contract/errors.ts";
 import { generationPath, type Paths } from "../../contract/paths.ts";
 import type { Secret } from "../../contract/secret.ts";
-import { inspectRuntimeDirectory, isErrno, reasonOf, unsafe } from "../api/client/directory.ts";
+import { inspectRuntimeDirectory, unsafe } from "../api/client/directory.ts";
+import { isErrno, reasonOf } from "../api/client/errno.ts";
 
 /** How long a directory stays after it was asked for last: milliseconds. No build takes longer. */
 const kept = 24 * 3_600_000;

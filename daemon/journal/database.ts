@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { messageOf } from "../../contract/errors.ts";
 import { journalPath, type Paths } from "../../contract/paths.ts";
-import { isErrno, reasonOf } from "../api/client/directory.ts";
+import { isErrno, reasonOf } from "../api/client/errno.ts";
 import { ForeignDatabaseError, type Migration, migrate, migrations } from "./schema.ts";
 
 /** Result codes of sqlite3.h. */

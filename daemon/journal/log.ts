@@ -2,7 +2,7 @@
 import { closeSync, constants, fstatSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Logger, pino } from "pino";
-import { reasonOf } from "../api/client/directory.ts";
+import { reasonOf } from "../api/client/errno.ts";
 
 /** Rotated to daemon.log.1 beyond this: bytes. */
 const largestLog = 5 * 1_048_576;

@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { readBounded } from "../api/client/bounded.ts";
-import { isErrno } from "../api/client/directory.ts";
+import { isErrno } from "../api/client/errno.ts";
 
 export interface NixConfiguration {
   /** undefined: it is there, and cannot be read. */

@@ -6,7 +6,7 @@ import { userConfFiles } from "../../contract/nix/user-conf.ts";
 import { nixList } from "../../contract/nix-config.ts";
 import type { NixTerms } from "../../contract/published.ts";
 import { readBounded } from "../api/client/bounded.ts";
-import { isErrno } from "../api/client/directory.ts";
+import { isErrno } from "../api/client/errno.ts";
 import { readNixConf } from "./configuration.ts";
 import { type NixPlace, ownName } from "./place.ts";
 

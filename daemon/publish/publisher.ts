@@ -6,7 +6,8 @@ import { type Attachment, isLocalProof, profileStateOf, substrateModeOf } from "
 import type { Tool } from "../../contract/endpoint.ts";
 import { attachmentPath, type Paths } from "../../contract/paths.ts";
 import { type Clock, lease, type Published, serializePublished } from "../../contract/published.ts";
-import { inspectRuntimeDirectory, reasonOf } from "../api/client/directory.ts";
+import { inspectRuntimeDirectory } from "../api/client/directory.ts";
+import { reasonOf } from "../api/client/errno.ts";
 
 /** The daemon's word on one attachment, with a lease that began with the proof (or, unattached, now). */
 export function publishedOf(

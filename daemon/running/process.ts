@@ -1,7 +1,7 @@
 /** What /proc tells of a process: whether it is still the one that was meant, and how it was called. */
 import { existsSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { readBounded } from "../api/client/bounded.ts";
-import { isErrno } from "../api/client/directory.ts";
+import { isErrno } from "../api/client/errno.ts";
 
 /** Of the times in /proc/<pid>/stat: USER_HZ, which is 100 on every Linux that Node runs on (proc_pid_stat(5)). */
 const ticksPerSecond = 100;

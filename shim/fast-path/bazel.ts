@@ -11,7 +11,7 @@ import {
   unaryStartupOptions,
 } from "../../contract/bazel/commands.ts";
 import { silentEventFlags } from "../../contract/bazel/injection.ts";
-import { exportedVariable } from "../../contract/parity.ts";
+import { exportedVariable } from "../../contract/parity-environment.ts";
 import {
   anyOf,
   digit,

@@ -9,7 +9,7 @@ import { version } from "../../../contract/version.ts";
 import { howToEnd, isHeldUp, recordedPid } from "./absence.ts";
 import { withoutWaiting } from "./bounded.ts";
 import { DaemonClient } from "./connection.ts";
-import { reasonOf } from "./directory.ts";
+import { reasonOf } from "./errno.ts";
 import { nodeFlags, ownEntry, programEnvironment } from "./program.ts";
 import { describeHello, nextOf, skewOf } from "./skew.ts";
 

@@ -20,7 +20,8 @@ import { errorCodes, FlywheelError } from "../../../contract/errors.ts";
 import { type Paths, socketPath } from "../../../contract/paths.ts";
 import { printable } from "../../../contract/text.ts";
 import { version } from "../../../contract/version.ts";
-import { inspectRuntimeDirectory, isErrno, reasonOf, unsafe } from "./directory.ts";
+import { inspectRuntimeDirectory, unsafe } from "./directory.ts";
+import { isErrno, reasonOf } from "./errno.ts";
 import { describeHello, nextOf } from "./skew.ts";
 
 /** No answer of the API is longer: bytes. */

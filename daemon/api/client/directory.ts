@@ -1,7 +1,8 @@
 /** The runtime directory: what is published there is believed, so nobody else may be able to write to it. */
 import { lstatSync, mkdirSync, type Stats } from "node:fs";
-import { FlywheelError, messageOf } from "../../../contract/errors.ts";
+import { FlywheelError } from "../../../contract/errors.ts";
 import { typed } from "../../../contract/quote.ts";
+import { isErrno, reasonOf } from "./errno.ts";
 
 export type DirectoryFault = "absent" | "symlink" | "not-directory" | "owner" | "mode";
 
@@ -64,13 +65,4 @@ export function ensureRuntimeDirectory(path: string): void {
 /** The error of a directory that may not be used. */
 export function unsafe(result: Extract<DirectoryResult, { ok: false }>): FlywheelError {
   return new FlywheelError("runtime-directory-unsafe", `the runtime directory is not safe: ${result.message}`, { next: result.next });
-}
-
-export function isErrno(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && "code" in error;
-}
-
-/** The short form of a system error, `EACCES`, or its message. */
-export function reasonOf(error: unknown): string {
-  return isErrno(error) && typeof error.code === "string" ? error.code : messageOf(error);
 }

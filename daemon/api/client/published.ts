@@ -4,7 +4,8 @@ import { dirname } from "node:path";
 import type { Tool } from "../../../contract/endpoint.ts";
 import { attachmentPath, type Paths } from "../../../contract/paths.ts";
 import { type Clock, largestPublished, leaseFault, type Published, parsePublished } from "../../../contract/published.ts";
-import { inspectRuntimeDirectory, isErrno, reasonOf } from "./directory.ts";
+import { inspectRuntimeDirectory } from "./directory.ts";
+import { isErrno, reasonOf } from "./errno.ts";
 
 export type PublishedReading =
   /** Its lease runs: it may be believed. */

@@ -6,7 +6,7 @@ import type { Profile } from "../../../contract/profile.ts";
 import { profileName } from "../../../contract/published.ts";
 import { printable } from "../../../contract/text.ts";
 import { readBounded } from "./bounded.ts";
-import { isErrno, reasonOf } from "./directory.ts";
+import { isErrno, reasonOf } from "./errno.ts";
 
 /** A configuration file larger than this is a mistake: bytes. */
 const largestSettings = 1_048_576;

@@ -4,7 +4,7 @@ import { FlywheelError } from "../../../contract/errors.ts";
 import { parseSpoolLine, type SpoolLine } from "../../../contract/journal.ts";
 import { type Paths, rotatedSpoolPath, spoolPath } from "../../../contract/paths.ts";
 import { withoutWaiting } from "./bounded.ts";
-import { isErrno, reasonOf } from "./directory.ts";
+import { isErrno, reasonOf } from "./errno.ts";
 
 /** Read at once: bytes, more than any line has. */
 const chunk = 65_536;

@@ -25,7 +25,7 @@ import {
 } from "../../../contract/journal.ts";
 import { type Paths, rotatedSpoolPath, spoolPath } from "../../../contract/paths.ts";
 import { withoutWaiting } from "./bounded.ts";
-import { isErrno, reasonOf } from "./directory.ts";
+import { isErrno, reasonOf } from "./errno.ts";
 
 /** Bytes. */
 export interface SpoolLimits {

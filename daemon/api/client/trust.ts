@@ -7,7 +7,7 @@ import type { Paths } from "../../../contract/paths.ts";
 import { printable } from "../../../contract/text.ts";
 import { noTrust, type TrustStore, trustSchema } from "../../../contract/trust.ts";
 import { readBounded } from "./bounded.ts";
-import { isErrno, reasonOf } from "./directory.ts";
+import { isErrno, reasonOf } from "./errno.ts";
 
 /** One larger than this is a mistake: bytes. */
 const largestTrust = 1_048_576;

@@ -8,7 +8,8 @@ import { type Paths, secretPath } from "../../../../contract/paths.ts";
 import { typed } from "../../../../contract/quote.ts";
 import { Secret } from "../../../../contract/secret.ts";
 import { readBounded } from "../bounded.ts";
-import { type DirectoryFault, inspectRuntimeDirectory, isErrno, reasonOf } from "../directory.ts";
+import { type DirectoryFault, inspectRuntimeDirectory } from "../directory.ts";
+import { isErrno, reasonOf } from "../errno.ts";
 import type { Vault } from "./vault.ts";
 
 /** A longer one is no secret: bytes. */

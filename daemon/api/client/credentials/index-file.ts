@@ -7,7 +7,7 @@ import { credentialsPath, type Paths } from "../../../../contract/paths.ts";
 import { typed } from "../../../../contract/quote.ts";
 import { printable } from "../../../../contract/text.ts";
 import { readBounded } from "../bounded.ts";
-import { isErrno, reasonOf } from "../directory.ts";
+import { isErrno, reasonOf } from "../errno.ts";
 import { asOfToday } from "./certificate-end.ts";
 
 /** One larger than this is a mistake: bytes. */

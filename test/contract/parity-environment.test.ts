@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { NixReport, StatusReport } from "../../contract/api.ts";
 import { checkContract } from "../../contract/check.ts";
 import type { Environment } from "../../contract/environment.ts";
-import { parityEnvironment } from "../../contract/parity.ts";
+import { parityEnvironment } from "../../contract/parity-environment.ts";
 import { gloriousflywheel } from "../../contract/profile.ts";
 
 const key = "main:eaUydxuDu7xBoy5cCo3MdknYAkVyTIASQ7DGuwxa+XA=";
