@@ -211,7 +211,7 @@ const ledger: readonly Entry[] = [
   {
     of: "attic #275",
     about: "`attic use` overrides the system's substituters",
-    file: "test/contract/parity.test.ts",
+    file: "test/contract/parity-environment.test.ts",
     title: "applied twice is applied once, and taking it away gives the user's NIX_CONFIG back",
   },
   { of: "attic #29", about: "a mode that only prints", file: "test/cli/env.test.ts", title: "evaluates what env prints" },
