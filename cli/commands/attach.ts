@@ -4,7 +4,7 @@ import { printable } from "../../contract/text.ts";
 import { latency } from "../../contract/words.ts";
 import { defineCommand } from "../command.ts";
 import { runningDaemon } from "../daemon.ts";
-import { endpointFrom } from "../login/endpoint.ts";
+import { endpointFrom } from "../endpoint.ts";
 import { waitingFor } from "../output/progress.ts";
 
 export default defineCommand({

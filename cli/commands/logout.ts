@@ -4,7 +4,7 @@ import { FlywheelError } from "../../contract/errors.ts";
 import { Exit } from "../../contract/exit.ts";
 import { readCredentials } from "../../daemon/api/client/credentials/index-file.ts";
 import { defineCommand } from "../command.ts";
-import { endpointFrom } from "../login/endpoint.ts";
+import { endpointFrom } from "../endpoint.ts";
 import { forget, removeGenerations } from "../login/keep.ts";
 import { entryReport } from "../login/words.ts";
 import { choiceWords } from "../profile.ts";

@@ -158,9 +158,10 @@ function withdrawal({ cwd, profile }: Context, what: string, subject: string | u
       };
     }
     default: {
-      const key = nixKey(subject);
+      // Whatever it looks like: what was trusted once can be withdrawn.
+      const key = subject ?? nixKey(subject);
       return {
-        shown: [`key      ${key}`, `profile  ${profile}`],
+        shown: [`key      ${printable(key)}`, `profile  ${profile}`],
         apply: (trust) => ({ ...trust, keys: trust.keys.filter((one) => !(one.profile === profile && one.key === key)) }),
       };
     }

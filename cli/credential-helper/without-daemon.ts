@@ -1,4 +1,4 @@
-/** What a helper answers that got no header from the daemon: the fleet's token files for the hosts that the profile owns, or nothing. */
+/** What a helper answers that got no header from the daemon: the fleet's token for the hosts that the profile owns; without a daemon what is kept in a file. */
 import { existsSync } from "node:fs";
 import type { CredentialAnswer } from "../../contract/api.ts";
 import { authorizationOf, endpointOf, hasExpired } from "../../contract/credential.ts";

@@ -13,6 +13,7 @@ import type { OwnNetrc } from "../../contract/nix/trust.ts";
 import type { Paths } from "../../contract/paths.ts";
 import { Secret } from "../../contract/secret.ts";
 import { printable } from "../../contract/text.ts";
+import { asOfToday } from "../api/client/credentials/certificate-end.ts";
 import { generationDirectory } from "../api/client/credentials/generations.ts";
 import type { ProbeContext } from "../probe/context.ts";
 import { Generations } from "./generations.ts";
@@ -109,7 +110,7 @@ export class Credentials {
   report(profile: string, candidate: Candidate): CredentialReport | undefined {
     const entry = this.entry(profile, candidate);
     if (entry === undefined) return undefined;
-    const { how, at, expires, generation } = entry;
+    const { how, at, expires, generation } = asOfToday(entry);
     return { scheme: how.scheme, since: at, expires, needed: this.#needs.of(generation, candidate), next: loginCommand(entry) };
   }
 
@@ -193,7 +194,7 @@ export class Credentials {
   /** The candidates that are the cache of a login, by discovery's own word. */
   #candidatesOf(entry: CredentialEntry): readonly Candidate[] {
     const { profile, kind } = entry;
-    return this.#options.candidates(profile, kind).filter((candidate) => this.entry(profile, candidate)?.generation === entry.generation);
+    return this.#options.candidates(profile, kind).filter((candidate) => this.entry(profile, candidate) === entry);
   }
 
   #spellings(profile: string, endpoint: Endpoint): readonly Endpoint[] {

@@ -76,8 +76,7 @@ export class CredentialMemory {
 
   /** The login to an endpoint of a profile. @param spellings the endpoint and its aliases */
   entry(profile: string, spellings: readonly Endpoint[]): CredentialEntry | undefined {
-    const entry = entryFor(this.#index, profile, spellings);
-    return entry === undefined ? undefined : asOfToday(entry);
+    return entryFor(this.#index, profile, spellings);
   }
 
   /** What is kept for an endpoint of a profile; asks for its secret at the first need, and waits for it a moment. */

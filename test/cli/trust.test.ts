@@ -61,6 +61,14 @@ test("a key with a name longer than what is published takes is refused, and noth
   expect((await home.flywheel(["trust", "key", longest, "--yes"])).exitCode).toBe(0);
 });
 
+test("a key that an earlier version took can still be withdrawn", async () => {
+  const long = `${"n".repeat(129)}:${"A".repeat(43)}=`;
+  const keys = [{ profile: "default", key: long, at: "2026-01-01T00:00:00Z" }];
+  home.write("config/trust.json", JSON.stringify({ v: 1, tailnets: [], files: [], keys }), 0o600);
+  expect((await home.flywheel(["trust", "key", long, "--revoke", "--yes"])).exitCode).toBe(0);
+  expect(store().keys).toEqual([]);
+});
+
 test("what is trusted already, or was never, is said, and nobody is asked", async () => {
   await home.flywheel(["trust", "key", key, "--yes"]);
   const before = store().keys;

@@ -1,8 +1,8 @@
 /** Which endpoint is meant, and what else a secret needs of it. */
-import { plaintextFault } from "../../contract/credential.ts";
-import { type Endpoint, parseEndpoint, type Tool } from "../../contract/endpoint.ts";
-import { FlywheelError } from "../../contract/errors.ts";
-import { printable } from "../../contract/text.ts";
+import { plaintextFault } from "../contract/credential.ts";
+import { type Endpoint, parseEndpoint, type Tool } from "../contract/endpoint.ts";
+import { FlywheelError } from "../contract/errors.ts";
+import { printable } from "../contract/text.ts";
 
 /**
  * @param command whose help is the next step where nothing better is known
